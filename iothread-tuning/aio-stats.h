@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Copyright (C) 2026 nearmetal contributors
+ *
+ * Statistics of an AioContext's event loop
+ *
+ * The event loop counts, query-stats reads.  This header has no dependency on
+ * QEMU apart from the two atomic accessors, so that it is unit-tested natively.
+ *
+ * Threads: every counter has one writer, the thread that runs the event loop
+ * (the home thread of the AioContext; for the main context, whoever holds the
+ * BQL).  A counter is stored with one relaxed 64-bit store, so a reader on any
+ * other thread sees a whole value, old or new, and takes no lock.  Counters are
+ * stored one after the other: relations between them (hits + misses == polls)
+ * may lag by the loop that is under way.
+ */
+#ifndef IOTHREAD_TUNING_AIO_STATS_H
+#define IOTHREAD_TUNING_AIO_STATS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifndef NATIVE_UNIT_TEST
+#include "qemu/atomic.h"
+#include "qemu/timer.h"
+typedef aligned_uint64_t AioCounter;
+#define aio_counter_read(c)     qatomic_read_u64(c)
+#define aio_counter_set(c, v)   qatomic_set_u64(c, v)
+#else
+typedef uint64_t AioCounter;
+#define aio_counter_read(c)     __atomic_load_n(c, __ATOMIC_RELAXED)
+#define aio_counter_set(c, v)   __atomic_store_n(c, v, __ATOMIC_RELAXED)
+#endif
+
+/*
+ * Buckets as in KVM's log2 histograms: bucket 0 holds 0 ns, bucket n holds
+ * [2^(n-1), 2^n) ns, the last one everything from 2^30 ns (1.07 s) on.
+ */
+#define AIO_STATS_WAIT_BUCKETS 32
+
+#ifdef CONFIG_IOTHREAD_STATS
+
+#define AIO_STATS_BUILT 1
+
+typedef struct AioStats {
+    AioCounter loops;           /* iterations of the event loop */
+    AioCounter poll_hits;       /* polls that found an event */
+    AioCounter poll_misses;     /* polls that ended without one */
+    AioCounter poll_hit_time;   /* ns spent in hits */
+    AioCounter poll_miss_time;  /* ns spent in misses */
+    AioCounter poll_current;    /* ns the loop may poll for at present */
+    AioCounter blocks;          /* waits in ppoll(), epoll or io_uring */
+    AioCounter block_time;      /* ns spent in them */
+    AioCounter spurious_wakeups; /* waits that ended with nothing to do */
+    AioCounter events;          /* handlers dispatched that had work to do */
+    AioCounter requests;        /* requests handed to an AIO engine */
+    AioCounter submits;         /* calls that handed them over */
+    AioCounter wait_histogram[AIO_STATS_WAIT_BUCKETS]; /* ns before an event */
+
+    /* Scratch of the iteration under way, home thread only, never reported */
+    int64_t polled_ns;          /* part of the wait that was spent polling */
+    uint64_t events_before;     /* events when this iteration's wait ended */
+} AioStats;
+
+/* Not a read-modify-write: the caller is the counter's only writer */
+static inline void aio_counter_add(AioCounter *counter, uint64_t n)
+{
+    aio_counter_set(counter, aio_counter_read(counter) + n);
+}
+
+/**
+ * aio_stats_wait_bucket: the wait histogram's bucket for @ns nanoseconds;
+ * 0 (no wait) and negative values (a clock that stepped) go to bucket 0.
+ */
+static inline unsigned aio_stats_wait_bucket(int64_t ns)
+{
+    unsigned bucket = ns > 0 ? 64 - __builtin_clzll(ns) : 0;
+
+    return bucket < AIO_STATS_WAIT_BUCKETS ?
+           bucket : AIO_STATS_WAIT_BUCKETS - 1;
+}
+
+#ifndef NATIVE_UNIT_TEST
+/**
+ * aio_stats_clock: now, in ns of QEMU_CLOCK_REALTIME, to time a wait with that
+ * the event loop would not time for itself; 0 without statistics
+ */
+static inline int64_t aio_stats_clock(void)
+{
+    return get_clock();
+}
+#endif
+
+/**
+ * aio_stats_poll_limit: the loop is about to poll for up to @ns (0: not at all)
+ *
+ * Forgets what the loop's previous iteration polled.
+ */
+static inline void aio_stats_poll_limit(AioStats *s, int64_t ns)
+{
+    s->polled_ns = 0;
+    aio_counter_set(&s->poll_current, ns);
+}
+
+/**
+ * aio_stats_polled: a poll of @ns ended, with an event (@hit) or in vain
+ */
+static inline void aio_stats_polled(AioStats *s, bool hit, int64_t ns)
+{
+    s->polled_ns = ns;
+    if (hit) {
+        aio_counter_add(&s->poll_hits, 1);
+        aio_counter_add(&s->poll_hit_time, ns);
+    } else {
+        aio_counter_add(&s->poll_misses, 1);
+        aio_counter_add(&s->poll_miss_time, ns);
+    }
+}
+
+/**
+ * aio_stats_waited: the loop is done with waiting for events
+ * @blocked: it slept in the fd monitor (with a timeout other than 0)
+ * @wait_ns: time since the iteration began, polling included
+ */
+static inline void aio_stats_waited(AioStats *s, bool blocked, int64_t wait_ns)
+{
+    s->events_before = s->events;
+    if (blocked) {
+        int64_t ns = wait_ns - s->polled_ns;
+
+        aio_counter_add(&s->blocks, 1);
+        aio_counter_add(&s->block_time, ns > 0 ? ns : 0);
+    }
+}
+
+/**
+ * aio_stats_event: a handler that had something to do was dispatched
+ * @wait_ns: how long the loop had waited for it
+ */
+static inline void aio_stats_event(AioStats *s, int64_t wait_ns)
+{
+    aio_counter_add(&s->events, 1);
+    aio_counter_add(&s->wait_histogram[aio_stats_wait_bucket(wait_ns)], 1);
+}
+
+/**
+ * aio_stats_loop: an iteration of the event loop ended
+ * @blocked: as in aio_stats_waited()
+ * @progress: a bottom half or timer ran
+ */
+static inline void aio_stats_loop(AioStats *s, bool blocked, bool progress)
+{
+    aio_counter_add(&s->loops, 1);
+    if (blocked && !progress && s->events == s->events_before) {
+        aio_counter_add(&s->spurious_wakeups, 1);
+    }
+}
+
+/**
+ * aio_stats_submit: @n requests were handed to an AIO engine in one call
+ */
+static inline void aio_stats_submit(AioStats *s, unsigned n)
+{
+    aio_counter_add(&s->requests, n);
+    aio_counter_add(&s->submits, 1);
+}
+
+/**
+ * aio_stats_poll_current: how long the loop may poll for at present
+ * @ns: where to store it, 0 to poll-max-ns
+ *
+ * May be called by any thread.  Returns: false without statistics
+ */
+static inline bool aio_stats_poll_current(const AioStats *s, int64_t *ns)
+{
+    *ns = aio_counter_read(&s->poll_current);
+    return true;
+}
+
+#else /* !CONFIG_IOTHREAD_STATS */
+
+#define AIO_STATS_BUILT 0
+
+typedef struct AioStats {} AioStats;
+
+static inline int64_t aio_stats_clock(void)
+{
+    return 0;
+}
+static inline void aio_stats_poll_limit(AioStats *s, int64_t ns) {}
+static inline void aio_stats_polled(AioStats *s, bool hit, int64_t ns) {}
+static inline void aio_stats_waited(AioStats *s, bool blocked,
+                                    int64_t wait_ns) {}
+static inline void aio_stats_event(AioStats *s, int64_t wait_ns) {}
+static inline void aio_stats_loop(AioStats *s, bool blocked, bool progress) {}
+static inline void aio_stats_submit(AioStats *s, unsigned n) {}
+static inline bool aio_stats_poll_current(const AioStats *s, int64_t *ns)
+{
+    return false;
+}
+
+#endif /* CONFIG_IOTHREAD_STATS */
+
+#endif /* IOTHREAD_TUNING_AIO_STATS_H */

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 nearmetal contributors */
+#include "qemu/osdep.h"
+#include "qemu/bswap.h"
+#include "standard-headers/linux/virtio_blk.h"
+#include "standard-headers/linux/virtio_ids.h"
+#include "libqos/generic-pcihost.h"
+#include "libqos/malloc-pc.h"
+#include "libqos/pci-pc.h"
+#include "libqos/virtio-pci.h"
+#include "vblk.h"
+
+#define VBLK_SLOT       4
+#define VBLK_MAX        32
+#define VBLK_TIMEOUT_US (60 * G_USEC_PER_SEC)
+#define SECTOR          512
+
+/* hw/arm/virt.c memory map */
+#define VIRT_RAM_BASE   0x40000000
+#define VIRT_RAM_SIZE   (128 * MiB)
+
+struct VBlk {
+    QTestState *qts;
+    QGuestAllocator alloc;
+    QPCIBus *pc_bus;                /* x86 */
+    QGenericPCIBus generic_bus;     /* Arm */
+    QVirtioPCIDevice *dev;
+    QVirtQueue *vq;
+    uint64_t request[VBLK_MAX];     /* header, data, status */
+};
+
+static bool is_x86(void)
+{
+    return g_str_equal(qtest_get_arch(), "x86_64");
+}
+
+const char *vblk_machine(void)
+{
+    return is_x86() ? "-machine pc" : "-machine virt -cpu max";
+}
+
+static QPCIBus *vblk_bus(VBlk *blk)
+{
+    if (is_x86()) {
+        pc_alloc_init(&blk->alloc, blk->qts, 0);
+        blk->pc_bus = qpci_new_pc(blk->qts, &blk->alloc);
+        return blk->pc_bus;
+    }
+    alloc_init(&blk->alloc, 0, VIRT_RAM_BASE, VIRT_RAM_BASE + VIRT_RAM_SIZE,
+               4096);
+    qpci_init_generic(&blk->generic_bus, blk->qts, &blk->alloc, false);
+    return &blk->generic_bus.bus;
+}
+
+static void vblk_alloc_requests(VBlk *blk)
+{
+    struct virtio_blk_outhdr hdr = {
+        .type = cpu_to_le32(VIRTIO_BLK_T_IN),
+    };
+
+    for (unsigned i = 0; i < VBLK_MAX; i++) {
+        blk->request[i] = guest_alloc(&blk->alloc, sizeof(hdr) + SECTOR + 1);
+        hdr.sector = cpu_to_le64(i);
+        qtest_memwrite(blk->qts, blk->request[i], &hdr, sizeof(hdr));
+    }
+}
+
+VBlk *vblk_new(QTestState *qts)
+{
+    VBlk *blk = g_new0(VBlk, 1);
+    QPCIAddress addr = { .devfn = QPCI_DEVFN(VBLK_SLOT, 0) };
+    QVirtioDevice *vdev;
+    uint64_t features;
+
+    blk->qts = qts;
+    blk->dev = virtio_pci_new(vblk_bus(blk), &addr);
+    g_assert_nonnull(blk->dev);
+    vdev = &blk->dev->vdev;
+    g_assert_cmphex(vdev->device_type, ==, VIRTIO_ID_BLOCK);
+    qvirtio_pci_device_enable(blk->dev);
+    qvirtio_start_device(vdev);
+
+    /* Without event indexes the used ring's flag says whether to kick */
+    features = qvirtio_get_features(vdev);
+    features &= ~(QVIRTIO_F_BAD_FEATURE |
+                  (1ull << VIRTIO_RING_F_INDIRECT_DESC) |
+                  (1ull << VIRTIO_RING_F_EVENT_IDX) |
+                  (1ull << VIRTIO_BLK_F_SCSI));
+    qvirtio_set_features(vdev, features);
+    blk->vq = qvirtqueue_setup(vdev, &blk->alloc, 0);
+    qvirtio_set_driver_ok(vdev);
+
+    vblk_alloc_requests(blk);
+    return blk;
+}
+
+void vblk_free(VBlk *blk)
+{
+    qvirtqueue_cleanup(blk->dev->vdev.bus, blk->vq, &blk->alloc);
+    qvirtio_pci_device_disable(blk->dev);
+    g_free(blk->dev->pdev);
+    g_free(blk->dev);
+    if (blk->pc_bus) {
+        qpci_free_pc(blk->pc_bus);
+    }
+    alloc_destroy(&blk->alloc);
+    g_free(blk);
+}
+
+/* Puts request @i into the descriptor table and returns its head */
+static uint32_t vblk_add(VBlk *blk, unsigned i)
+{
+    uint64_t data = blk->request[i] + sizeof(struct virtio_blk_outhdr);
+    uint32_t head;
+
+    qtest_writeb(blk->qts, data + SECTOR, 0xff);
+    head = qvirtqueue_add(blk->qts, blk->vq, blk->request[i],
+                          sizeof(struct virtio_blk_outhdr), false, true);
+    qvirtqueue_add(blk->qts, blk->vq, data, SECTOR, true, true);
+    qvirtqueue_add(blk->qts, blk->vq, data + SECTOR, 1, true, false);
+    return head;
+}
+
+static void vblk_wait(VBlk *blk, unsigned n)
+{
+    gint64 deadline = g_get_monotonic_time() + VBLK_TIMEOUT_US;
+
+    while (n) {
+        if (qvirtqueue_get_buf(blk->qts, blk->vq, NULL, NULL)) {
+            n--;
+        }
+        g_assert_cmpint(g_get_monotonic_time(), <, deadline);
+    }
+}
+
+/* All become visible with one store to the index, as a batching guest does */
+static void vblk_make_available(VBlk *blk, const uint32_t *heads, unsigned n)
+{
+    uint64_t avail = blk->vq->avail;
+    uint16_t idx = qtest_readw(blk->qts, avail + 2);
+
+    for (unsigned i = 0; i < n; i++) {
+        qtest_writew(blk->qts,
+                     avail + 4 + 2 * ((uint16_t)(idx + i) % blk->vq->size),
+                     heads[i]);
+    }
+    qtest_writew(blk->qts, avail + 2, idx + n);
+}
+
+void vblk_read(VBlk *blk, unsigned n)
+{
+    QVirtioDevice *vdev = &blk->dev->vdev;
+    uint32_t heads[VBLK_MAX];
+    uint64_t status;
+
+    g_assert_cmpuint(n, >, 0);
+    g_assert_cmpuint(n, <=, VBLK_MAX);
+
+    qvirtqueue_reset_pool(blk->vq);
+    for (unsigned i = 0; i < n; i++) {
+        heads[i] = vblk_add(blk, i);
+    }
+    vblk_make_available(blk, heads, n);
+
+    /* A polling device asks not to be kicked */
+    if (!(qtest_readw(blk->qts, blk->vq->used) & VRING_USED_F_NO_NOTIFY)) {
+        vdev->bus->virtqueue_kick(vdev, blk->vq);
+    }
+    vblk_wait(blk, n);
+
+    for (unsigned i = 0; i < n; i++) {
+        status = blk->request[i] + sizeof(struct virtio_blk_outhdr) + SECTOR;
+        g_assert_cmpuint(qtest_readb(blk->qts, status), ==, VIRTIO_BLK_S_OK);
+    }
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Copyright (C) 2026 nearmetal contributors
+ *
+ * A virtio-blk-pci device on an IOThread, driven by the test
+ *
+ * Works with qemu-system-x86_64 (pc) and qemu-system-aarch64 (virt).
+ */
+#ifndef NEARMETAL_QTEST_VBLK_H
+#define NEARMETAL_QTEST_VBLK_H
+
+#include "libqtest.h"
+#include "libqos/libqos-malloc.h"
+#include "libqos/virtio.h"
+
+typedef struct VBlk VBlk;
+
+/* The machine option of this test's target, to be put into a command line */
+const char *vblk_machine(void);
+
+/**
+ * vblk_new: take the virtio-blk-pci device at PCI slot 4 into service
+ * @qts: a machine from vblk_machine()
+ */
+VBlk *vblk_new(QTestState *qts);
+void vblk_free(VBlk *blk);
+
+/**
+ * vblk_read: read @n sectors with a request each
+ * @n: up to 32
+ *
+ * All @n requests are made available before the one kick, and all are waited
+ * for.  Asserts that each succeeds.
+ */
+void vblk_read(VBlk *blk, unsigned n);
+
+#endif /* NEARMETAL_QTEST_VBLK_H */
