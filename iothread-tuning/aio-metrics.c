@@ -20,7 +20,8 @@ const AioMetric aio_metrics[] = {
     COUNT("blocks", blocks),
     TIME("block-time", block_time),
     COUNT("spurious-wakeups", spurious_wakeups),
-    COUNT("events", events),
+    { .name = "events", .total = true,
+      .offset = offsetof(AioStats, wait_histogram) },
     { .name = "poll-current", .kind = AIO_METRIC_INSTANT, .nanoseconds = true,
       .offset = offsetof(AioStats, poll_current) },
     COUNT("requests", requests),
@@ -36,11 +37,22 @@ unsigned aio_metric_read(const AioStats *stats, const AioMetric *metric,
 {
     const AioCounter *counter = (const void *)((const char *)stats +
                                                metric->offset);
-    unsigned n = metric->kind == AIO_METRIC_LOG2_HISTOGRAM ?
-                 AIO_STATS_WAIT_BUCKETS : 1;
+    bool histogram = metric->kind == AIO_METRIC_LOG2_HISTOGRAM;
 
-    for (unsigned i = 0; i < n; i++) {
-        values[i] = aio_counter_read(&counter[i]);
+    if (!histogram && !metric->total) {
+        values[0] = aio_counter_read(counter);
+        return 1;
     }
-    return n;
+
+    values[0] = 0;
+    for (unsigned i = 0; i < AIO_STATS_WAIT_BUCKETS; i++) {
+        uint64_t value = aio_counter_read(&counter[i]);
+
+        if (histogram) {
+            values[i] = value;
+        } else {
+            values[0] += value;
+        }
+    }
+    return histogram ? AIO_STATS_WAIT_BUCKETS : 1;
 }

@@ -21,6 +21,7 @@ typedef struct AioMetric {
     AioMetricKind kind;
     bool nanoseconds;           /* a time; else a plain number */
     bool thread_clock;          /* from the thread's CPU clock, no counter */
+    bool total;                 /* the sum of a histogram */
     size_t offset;              /* of the (first) counter in AioStats */
 } AioMetric;
 

@@ -52,14 +52,14 @@ typedef struct AioStats {
     AioCounter blocks;          /* waits in ppoll(), epoll or io_uring */
     AioCounter block_time;      /* ns spent in them */
     AioCounter spurious_wakeups; /* waits that ended with nothing to do */
-    AioCounter events;          /* handlers dispatched that had work to do */
     AioCounter requests;        /* requests handed to an AIO engine */
     AioCounter submits;         /* calls that handed them over */
-    AioCounter wait_histogram[AIO_STATS_WAIT_BUCKETS]; /* ns before an event */
+    /* Handlers dispatched that had work to do, by the ns waited for them */
+    AioCounter wait_histogram[AIO_STATS_WAIT_BUCKETS];
 
     /* Scratch of the iteration under way, home thread only, never reported */
     int64_t polled_ns;          /* part of the wait that was spent polling */
-    uint64_t events_before;     /* events when this iteration's wait ended */
+    bool idle_wakeup;           /* woken, and no event dispatched so far */
 } AioStats;
 
 /* Not a read-modify-write: the caller is the counter's only writer */
@@ -124,7 +124,7 @@ static inline void aio_stats_polled(AioStats *s, bool hit, int64_t ns)
  */
 static inline void aio_stats_waited(AioStats *s, bool blocked, int64_t wait_ns)
 {
-    s->events_before = s->events;
+    s->idle_wakeup = blocked;
     if (blocked) {
         int64_t ns = wait_ns - s->polled_ns;
 
@@ -139,20 +139,22 @@ static inline void aio_stats_waited(AioStats *s, bool blocked, int64_t wait_ns)
  */
 static inline void aio_stats_event(AioStats *s, int64_t wait_ns)
 {
-    aio_counter_add(&s->events, 1);
+    s->idle_wakeup = false;
     aio_counter_add(&s->wait_histogram[aio_stats_wait_bucket(wait_ns)], 1);
 }
 
 /**
  * aio_stats_loop: an iteration of the event loop ended
- * @blocked: as in aio_stats_waited()
  * @progress: a bottom half or timer ran
  */
-static inline void aio_stats_loop(AioStats *s, bool blocked, bool progress)
+static inline void aio_stats_loop(AioStats *s, bool progress)
 {
     aio_counter_add(&s->loops, 1);
-    if (blocked && !progress && s->events == s->events_before) {
-        aio_counter_add(&s->spurious_wakeups, 1);
+    if (s->idle_wakeup) {
+        s->idle_wakeup = false;     /* not the caller's, if this is nested */
+        if (!progress) {
+            aio_counter_add(&s->spurious_wakeups, 1);
+        }
     }
 }
 
@@ -192,7 +194,7 @@ static inline void aio_stats_polled(AioStats *s, bool hit, int64_t ns) {}
 static inline void aio_stats_waited(AioStats *s, bool blocked,
                                     int64_t wait_ns) {}
 static inline void aio_stats_event(AioStats *s, int64_t wait_ns) {}
-static inline void aio_stats_loop(AioStats *s, bool blocked, bool progress) {}
+static inline void aio_stats_loop(AioStats *s, bool progress) {}
 static inline void aio_stats_submit(AioStats *s, unsigned n) {}
 static inline bool aio_stats_poll_current(const AioStats *s, int64_t *ns)
 {

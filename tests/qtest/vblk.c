@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 nearmetal contributors */
 #include "qemu/osdep.h"
+#include "qemu/atomic.h"
 #include "qemu/bswap.h"
+#include "qemu/processor.h"
+#include "qemu/units.h"
 #include "standard-headers/linux/virtio_blk.h"
 #include "standard-headers/linux/virtio_ids.h"
 #include "libqos/generic-pcihost.h"
@@ -13,7 +16,13 @@
 #define VBLK_SLOT       4
 #define VBLK_MAX        32
 #define VBLK_TIMEOUT_US (60 * G_USEC_PER_SEC)
-#define SECTOR          512
+#define BLOCK           4096    /* aligned in memory too, as O_DIRECT wants */
+#define BLOCK_SECTORS   (BLOCK / 512)
+
+/* Where the parts of a request are, behind its data */
+#define HEADER          BLOCK
+#define STATUS          (HEADER + sizeof(struct virtio_blk_outhdr))
+#define REQUEST_SIZE    (STATUS + 1)
 
 /* hw/arm/virt.c memory map */
 #define VIRT_RAM_BASE   0x40000000
@@ -26,7 +35,7 @@ struct VBlk {
     QGenericPCIBus generic_bus;     /* Arm */
     QVirtioPCIDevice *dev;
     QVirtQueue *vq;
-    uint64_t request[VBLK_MAX];     /* header, data, status */
+    uint64_t request[VBLK_MAX];     /* page aligned */
 };
 
 static bool is_x86(void)
@@ -59,9 +68,10 @@ static void vblk_alloc_requests(VBlk *blk)
     };
 
     for (unsigned i = 0; i < VBLK_MAX; i++) {
-        blk->request[i] = guest_alloc(&blk->alloc, sizeof(hdr) + SECTOR + 1);
-        hdr.sector = cpu_to_le64(i);
-        qtest_memwrite(blk->qts, blk->request[i], &hdr, sizeof(hdr));
+        blk->request[i] = guest_alloc(&blk->alloc, REQUEST_SIZE);
+        /* With gaps, or the device merges them */
+        hdr.sector = cpu_to_le64(2 * BLOCK_SECTORS * i);
+        qtest_memwrite(blk->qts, blk->request[i] + HEADER, &hdr, sizeof(hdr));
     }
 }
 
@@ -110,14 +120,14 @@ void vblk_free(VBlk *blk)
 /* Puts request @i into the descriptor table and returns its head */
 static uint32_t vblk_add(VBlk *blk, unsigned i)
 {
-    uint64_t data = blk->request[i] + sizeof(struct virtio_blk_outhdr);
+    uint64_t request = blk->request[i];
     uint32_t head;
 
-    qtest_writeb(blk->qts, data + SECTOR, 0xff);
-    head = qvirtqueue_add(blk->qts, blk->vq, blk->request[i],
+    qtest_writeb(blk->qts, request + STATUS, 0xff);
+    head = qvirtqueue_add(blk->qts, blk->vq, request + HEADER,
                           sizeof(struct virtio_blk_outhdr), false, true);
-    qvirtqueue_add(blk->qts, blk->vq, data, SECTOR, true, true);
-    qvirtqueue_add(blk->qts, blk->vq, data + SECTOR, 1, true, false);
+    qvirtqueue_add(blk->qts, blk->vq, request, BLOCK, true, true);
+    qvirtqueue_add(blk->qts, blk->vq, request + STATUS, 1, true, false);
     return head;
 }
 
@@ -151,7 +161,6 @@ void vblk_read(VBlk *blk, unsigned n)
 {
     QVirtioDevice *vdev = &blk->dev->vdev;
     uint32_t heads[VBLK_MAX];
-    uint64_t status;
 
     g_assert_cmpuint(n, >, 0);
     g_assert_cmpuint(n, <=, VBLK_MAX);
@@ -169,7 +178,55 @@ void vblk_read(VBlk *blk, unsigned n)
     vblk_wait(blk, n);
 
     for (unsigned i = 0; i < n; i++) {
-        status = blk->request[i] + sizeof(struct virtio_blk_outhdr) + SECTOR;
-        g_assert_cmpuint(qtest_readb(blk->qts, status), ==, VIRTIO_BLK_S_OK);
+        g_assert_cmpuint(qtest_readb(blk->qts, blk->request[i] + STATUS), ==,
+                         VIRTIO_BLK_S_OK);
     }
+}
+
+/* Spins until the device has used more than @idx entries */
+static bool vblk_spin(volatile struct vring_used *used, uint16_t idx,
+                      int64_t timeout_us)
+{
+    int64_t deadline = g_get_monotonic_time() + timeout_us;
+
+    do {
+        for (int i = 0; i < 1000; i++) {
+            if (le16_to_cpu(used->idx) != idx) {
+                return true;
+            }
+            cpu_relax();
+        }
+    } while (g_get_monotonic_time() < deadline);
+    return false;
+}
+
+uint64_t vblk_run(VBlk *blk, void *ram, uint64_t n, int64_t timeout_us)
+{
+    volatile struct vring_avail *avail = ram + blk->vq->avail;
+    volatile struct vring_used *used = ram + blk->vq->used;
+    QVirtioDevice *vdev = &blk->dev->vdev;
+    uint16_t idx = le16_to_cpu(avail->idx);
+    uint16_t head;
+
+    g_assert_true(is_x86());        /* RAM begins at 0 */
+    qvirtqueue_reset_pool(blk->vq);
+    head = vblk_add(blk, 0);
+    avail->flags = cpu_to_le16(VRING_AVAIL_F_NO_INTERRUPT);
+    for (uint64_t i = 0; i < n; i++) {
+        avail->ring[idx % blk->vq->size] = cpu_to_le16(head);
+        smp_wmb();
+        avail->idx = cpu_to_le16(idx + 1);
+        smp_mb();
+        if (!(used->flags & cpu_to_le16(VRING_USED_F_NO_NOTIFY))) {
+            vdev->bus->virtqueue_kick(vdev, blk->vq);
+        }
+        if (!vblk_spin(used, idx, timeout_us)) {
+            return i;
+        }
+        smp_rmb();
+        idx++;
+    }
+    blk->vq->last_used_idx = idx;
+    avail->flags = 0;
+    return n;
 }

@@ -26,12 +26,23 @@ VBlk *vblk_new(QTestState *qts);
 void vblk_free(VBlk *blk);
 
 /**
- * vblk_read: read @n sectors with a request each
+ * vblk_read: read @n blocks of 4 KiB with a request each
  * @n: up to 32
  *
  * All @n requests are made available before the one kick, and all are waited
  * for.  Asserts that each succeeds.
  */
 void vblk_read(VBlk *blk, unsigned n);
+
+/**
+ * vblk_run: read one block @n times, one request at a time, at native speed
+ * @ram: the guest's RAM from address 0 (pc) as this process maps it
+ * @timeout_us: gives up when a request takes longer
+ *
+ * The ring is driven through shared memory.  A device that polls is not kicked;
+ * a kick goes the slow way through the test protocol.  Returns: how many
+ * requests completed, less than @n after a timeout.
+ */
+uint64_t vblk_run(VBlk *blk, void *ram, uint64_t n, int64_t timeout_us);
 
 #endif /* NEARMETAL_QTEST_VBLK_H */
