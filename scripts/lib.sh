@@ -1,0 +1,285 @@
+# SPDX-FileCopyrightText: nearmetal contributors
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Helpers shared by the scripts of this folder; sourced, never run.
+# Expects $0 to be a script of this folder (or NM_ROOT to be set).
+# shellcheck shell=sh disable=SC2034
+
+: "${NM_ROOT:=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)}"
+NM_PROG=$(basename -- "$0")
+NM_CACHE=${NEARMETAL_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/nearmetal}
+NM_PYTHON=/usr/bin/python3
+NM_TARGETS=x86_64-softmmu,aarch64-softmmu
+NM_BASE_DEFAULT=10.0
+# Where distributions keep guest firmware: Debian's source has next to none
+NM_FIRMWARE='/usr/share/seabios /usr/share/qemu /usr/lib/ipxe/qemu
+/usr/share/OVMF /usr/share/ovmf /usr/share/AAVMF /usr/share/qemu-efi-aarch64'
+
+# A caller's git environment (hooks set it) must not leak into our trees
+unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_PREFIX
+LC_ALL=C.UTF-8
+export LC_ALL
+# So that an interrupted script cleans up as well
+trap 'exit 130' INT TERM HUP
+
+# --- terminal ---------------------------------------------------------------
+
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
+    NM_RED=$(printf '\033[31m') NM_GREEN=$(printf '\033[32m')
+    NM_YELLOW=$(printf '\033[33m') NM_BOLD=$(printf '\033[1m')
+    NM_OFF=$(printf '\033[0m')
+else
+    NM_RED='' NM_GREEN='' NM_YELLOW='' NM_BOLD='' NM_OFF=''
+fi
+
+# say TEXT...: one line about what goes on
+say() {
+    printf '%s%s:%s %s\n' "$NM_BOLD" "$NM_PROG" "$NM_OFF" "$*"
+}
+
+warn() {
+    printf '%s: %swarning:%s %s\n' "$NM_PROG" "$NM_YELLOW" "$NM_OFF" "$*" >&2
+}
+
+# die TEXT...: one line with the error and its remedy, then stop
+die() {
+    printf '%s: %serror:%s %s\n' "$NM_PROG" "$NM_RED" "$NM_OFF" "$*" >&2
+    exit 1
+}
+
+usage_error() {
+    printf '%s: %serror:%s %s (see %s -h)\n' \
+        "$NM_PROG" "$NM_RED" "$NM_OFF" "$*" "$NM_PROG" >&2
+    exit 2
+}
+
+# need_arg OPTION COUNT: the option at the head of "$@" needs a value
+need_arg() {
+    [ "$2" -ge 2 ] || usage_error "$1 needs a value"
+}
+
+have() {
+    command -v "$1" >/dev/null 2>&1
+}
+
+# Path as shown to the user: relative to the project where possible
+show() {
+    case $1 in
+    "$NM_ROOT"/*) printf '%s' "${1#"$NM_ROOT"/}" ;;
+    *) printf '%s' "$1" ;;
+    esac
+}
+
+sha256_of() {
+    sha256sum -- "$1" | cut -d' ' -f1
+}
+
+# sha256_of_stdin
+sha256_in() {
+    sha256sum | cut -d' ' -f1
+}
+
+absolute_path() {
+    case $1 in
+    /*) printf '%s\n' "$1" ;;
+    *) printf '%s/%s\n' "$(pwd)" "$1" ;;
+    esac
+}
+
+# --- the base ---------------------------------------------------------------
+
+# load_base NAME: reads bases/NAME.lock into LOCK_*, sets the build paths
+load_base() {
+    NM_BASE=$1
+    NM_LOCK=$NM_ROOT/bases/$1.lock
+    [ -f "$NM_LOCK" ] ||
+        die "no base '$1' (known: $(known_bases)); use --base NAME"
+    for nm_key in SERIES VERSION SUITE SOURCE SOURCE_VERSION DSC DSC_SHA256 \
+        ORIG ORIG_SHA256 DEBIAN DEBIAN_SHA256; do
+        nm_val=$(sed -n "s/^LOCK_$nm_key=//p" "$NM_LOCK")
+        [ -n "$nm_val" ] || die "$(show "$NM_LOCK"): LOCK_$nm_key is missing"
+        eval "LOCK_$nm_key=\$nm_val"
+    done
+    NM_BUILD=$NM_ROOT/build/$1
+    NM_TREE=$NM_BUILD/tree
+    NM_OBJ=$NM_BUILD/obj
+    NM_SERIES=$NM_ROOT/patches/series.$1
+    NM_RECORD=$NM_BUILD/source
+    NM_DOWNLOADS=$NM_CACHE/source
+}
+
+known_bases() {
+    for nm_file in "$NM_ROOT"/bases/*.lock; do
+        basename -- "$nm_file" .lock
+    done | tr '\n' ' ' | sed 's/ $//'
+}
+
+# version_in_series VERSION: is it the locked release series (10.0.z)?
+# .50 and later are development snapshots of the next series.
+version_in_series() {
+    case $1 in
+    "$LOCK_SERIES".*[!0-9]* | "$LOCK_SERIES".) return 1 ;;
+    "$LOCK_SERIES".*) [ "${1##*.}" -lt 50 ] ;;
+    *) return 1 ;;
+    esac
+}
+
+# record_get KEY: a value fetch left in the build folder
+record_get() {
+    [ ! -f "$NM_RECORD" ] || sed -n "s/^$1=//p" "$NM_RECORD"
+}
+
+# series_list: the patches of the series, without comments
+series_list() {
+    sed -e 's/[[:space:]]*#.*$//' -e 's/[[:space:]]*$//' -e '/^$/d' \
+        "$NM_SERIES"
+}
+
+# own_firmware TREE: firmware that the source has and the distribution lacks
+own_firmware() {
+    for nm_file in "$1"/pc-bios/*.bin "$1"/pc-bios/*.rom; do
+        [ -f "$nm_file" ] || continue
+        for nm_dir in $NM_FIRMWARE; do
+            [ ! -e "$nm_dir/$(basename -- "$nm_file")" ] || continue 2
+        done
+        printf '%s\n' "$nm_file"
+    done
+}
+
+# --- git --------------------------------------------------------------------
+
+# nm_git ARG...: git for the managed trees, independent of the caller's
+# configuration: no signing, no line-end conversion, no hooks, fixed identity
+nm_git() {
+    GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null \
+        git -c safe.directory='*' -c core.autocrlf=false -c core.eol=lf \
+        -c commit.gpgSign=false -c core.hooksPath=/dev/null -c gc.auto=0 \
+        -c user.name=nearmetal -c user.email=nearmetal@localhost \
+        -c core.fileMode=true -c core.quotePath=false -c advice.detachedHead=false "$@"
+}
+
+tree_git() {
+    nm_git -C "$NM_TREE" "$@"
+}
+
+# --- overlay ----------------------------------------------------------------
+
+# overlay_list: "SOURCE<TAB>DESTINATION" for each file of the overlay, both
+# relative (to the project and to the QEMU tree)
+overlay_list() {
+    for nm_dir in hw iothread-tuning tests/qtest; do
+        [ -d "$NM_ROOT/$nm_dir" ] || continue
+        (cd "$NM_ROOT" && find "$nm_dir" -name __pycache__ -prune -o -type f \
+            ! -name '*~' ! -name '.*.swp' ! -name '*.orig' ! -name '*.rej' \
+            ! -name '*.pyc' -print)
+    done | LC_ALL=C sort | awk '
+        { d = $0 }
+        /\/qapi\/[^\/]*\.json$/ { sub(/^.*\/qapi\//, "qapi/", d) }
+        d ~ /^hw\// { sub(/^hw\//, "hw/nearmetal/", d) }
+        d ~ /^tests\/qtest\// {
+            sub(/^tests\/qtest\//, "tests/qtest/nearmetal/", d)
+        }
+        { print $0 "\t" d }'
+}
+
+# overlay_folders: "FOLDER IN THE TREE<TAB>FOLDER HERE"
+overlay_folders() {
+    printf '%s\t%s\n' hw/nearmetal hw iothread-tuning iothread-tuning \
+        tests/qtest/nearmetal tests/qtest
+}
+
+# format_patches OVERLAY HEAD ARG...: the commits between as patches, the same
+# with any version and configuration of git; overlay files are left out
+format_patches() {
+    nm_from=$1 nm_to=$2
+    shift 2
+    nm_specs=$({
+        overlay_folders | cut -f1
+        tree_git diff --name-only --diff-filter=A "$nm_from^" "$nm_from"
+    } | sed 's/^/:(exclude,literal)/')
+    nm_tail=$*
+    set -f
+    # shellcheck disable=SC2086 # options and path specs without spaces
+    tree_git -c diff.algorithm=myers -c diff.indentHeuristic=true \
+        format-patch -q --zero-commit --no-signature -N --no-base \
+        --no-renames --abbrev=12 --no-ext-diff --no-textconv --no-color \
+        --no-thread --no-attach --no-cover-letter --no-to --no-cc \
+        --filename-max-length=64 $nm_tail "$nm_from..$nm_to" -- . $nm_specs
+    set +f
+}
+
+# --- apt --------------------------------------------------------------------
+
+# as_root COMMAND...
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif have sudo; then
+        sudo "$@"
+    else
+        die "this needs root; run as root: $*"
+    fi
+}
+
+# Code name of the running release
+host_codename() {
+    sed -n 's/^VERSION_CODENAME=//p' /etc/os-release | tr -d '"'
+}
+
+# host_mirror: address of the Debian archive this machine is set up with, taken
+# from apt's own configuration (the release itself rather than its updates)
+host_mirror() {
+    nm_code=$(host_codename)
+    # shellcheck disable=SC2016 # apt expands these
+    nm_uri=$(apt-get indextargets \
+        --format '$(REPO_URI)|$(CODENAME)|$(ORIGIN)' 2>/dev/null |
+        awk -F'|' -v code="$nm_code" '
+            $3 != "Debian" { next }
+            $2 == code { print 1, $1; next }
+            $2 !~ /-/ { print 2, $1; next }
+            $2 !~ /security/ { print 3, $1 }' |
+        sort -u | awk 'NR == 1 { print $2 }')
+    if [ -z "$nm_uri" ]; then
+        nm_uri=$(apt-get update --print-uris 2>/dev/null |
+            sed -n "s/^'\\([^']*\\)\\/dists\\/\\([^/']*\\)\\/InRelease'.*/\\2 \\1\\//p" |
+            awk -v code="$nm_code" '
+                $1 == code { print 1, $2; next }
+                $1 == code "-updates" { print 2, $2 }' |
+            sort -u | awk 'NR == 1 { print $2 }')
+    fi
+    printf '%s\n' "$nm_uri"
+}
+
+# private_apt NAME LINE...: sets up an apt of our own under the cache folder
+# with the given source lines ("deb-src SUITE main"), so that the system's
+# lists stay untouched; use it with papt
+private_apt() {
+    NM_APT=$NM_CACHE/apt/$1
+    shift
+    mkdir -p "$NM_APT/lists/partial" "$NM_APT/cache/archives/partial" \
+        "$NM_APT/parts" || die "cannot write to $NM_APT; set XDG_CACHE_HOME"
+    nm_mirror=$(host_mirror)
+    [ -n "$nm_mirror" ] || return 1
+    nm_key=/usr/share/keyrings/debian-archive-keyring.gpg
+    nm_opt=''
+    [ ! -r "$nm_key" ] || nm_opt="[signed-by=$nm_key] "
+    for nm_line in "$@"; do
+        printf '%s %s%s %s\n' "${nm_line%% *}" "$nm_opt" "$nm_mirror" \
+            "${nm_line#* }"
+    done >"$NM_APT/sources.list"
+}
+
+
+# papt TOOL ARG...: apt-get or apt-cache on the private lists. Downloads run
+# as the calling user: the sandbox user could not write to the cache folder.
+papt() {
+    nm_tool=$1
+    shift
+    "$nm_tool" -o Dir::Etc::SourceList="$NM_APT/sources.list" \
+        -o Dir::Etc::SourceParts="$NM_APT/parts" \
+        -o Dir::State::Lists="$NM_APT/lists" \
+        -o Dir::Cache="$NM_APT/cache" \
+        -o APT::Sandbox::User="$(id -un)" \
+        -o Acquire::Languages=none -o Acquire::Retries=2 \
+        -o APT::Update::Error-Mode=any "$@"
+}
