@@ -22,7 +22,6 @@
 
 #ifndef NATIVE_UNIT_TEST
 #include "qemu/atomic.h"
-#include "qemu/timer.h"
 typedef aligned_uint64_t AioCounter;
 #define aio_counter_read(c)     qatomic_read_u64(c)
 #define aio_counter_set(c, v)   qatomic_set_u64(c, v)
@@ -39,6 +38,8 @@ typedef uint64_t AioCounter;
 #define AIO_STATS_WAIT_BUCKETS 32
 
 #ifdef CONFIG_IOTHREAD_STATS
+
+#include "iothread-tuning/tick-clock.h"
 
 #define AIO_STATS_BUILT 1
 
@@ -80,16 +81,14 @@ static inline unsigned aio_stats_wait_bucket(int64_t ns)
            bucket : AIO_STATS_WAIT_BUCKETS - 1;
 }
 
-#ifndef NATIVE_UNIT_TEST
 /**
- * aio_stats_clock: now, in ns of QEMU_CLOCK_REALTIME, to time a wait with that
- * the event loop would not time for itself; 0 without statistics
+ * aio_stats_clock: now, in ns, to time a wait that the event loop would not time
+ * for itself; 0 without statistics
  */
 static inline int64_t aio_stats_clock(void)
 {
-    return get_clock();
+    return tick_clock_ns();
 }
-#endif
 
 /**
  * aio_stats_poll_limit: the loop is about to poll for up to @ns (0: not at all)

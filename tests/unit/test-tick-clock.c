@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Copyright (C) 2026 nearmetal contributors
+ *
+ * The cheap clock against CLOCK_MONOTONIC
+ */
+#include <glib.h>
+#include <time.h>
+#include "iothread-tuning/tick-clock.h"
+
+static int64_t monotonic_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return ts.tv_sec * 1000000000ll + ts.tv_nsec;
+}
+
+static void test_scale(void)
+{
+    if (!TICK_CLOCK_COUNTER) {
+        g_test_skip("this CPU has no counter that is read directly");
+        return;
+    }
+    g_assert_cmphex(tick_clock_scale(1000, 1000), ==, 1ull << 32);
+    g_assert_cmphex(tick_clock_scale(1000, 4000), ==, 1ull << 30);
+    g_assert_cmphex(tick_clock_scale(1000, 0), ==, 0);
+    g_assert_cmphex(tick_clock_scale(0, 1000), ==, 0);
+    /* Longer than 2^32 ns: the loop had slept since the first call */
+    g_assert_cmphex(tick_clock_scale(1ull << 40, 1ull << 41), ==, 1ull << 31);
+    /* Does not fit */
+    g_assert_cmphex(tick_clock_scale(UINT64_MAX, 1), ==, 0);
+
+    g_assert_cmpint(tick_clock_convert(3000, 1ull << 31), ==, 1500);
+    /* 100 days of a 5 GHz counter */
+    g_assert_cmpint(tick_clock_convert(43200000000000000ull, 858993459), ==,
+                    8639999997988343ll);
+}
+
+/* From the slow clock over to the counter: never back, and the same pace */
+static void test_pace(void)
+{
+    int64_t begin = tick_clock_ns(), last = begin, now;
+    int64_t best = INT64_MAX, deadline = monotonic_ns() + 60000000000ll;
+
+    while (!tick_clock.scale && last - begin < 500000000) {
+        now = tick_clock_ns();
+        /* Two clocks meet once: allow for what lies between two readings */
+        g_assert_cmpint(now, >=, last - 1000000);
+        last = now;
+    }
+    if (!tick_clock.scale) {
+        g_test_skip("the kernel does not keep time with the CPU's counter");
+        return;
+    }
+
+    /* Preempted between the readings? Then once more. */
+    while (best > 20000 && monotonic_ns() < deadline) {
+        int64_t ticks0 = tick_clock_ns(), ns0 = monotonic_ns();
+        int64_t ticks1, ns1;
+
+        g_usleep(20000);
+        ticks1 = tick_clock_ns();
+        ns1 = monotonic_ns();
+        best = MIN(best, ABS((ticks1 - ticks0) - (ns1 - ns0)));
+    }
+    g_assert_cmpint(best, <=, 20000);   /* of 20 ms: 0.1 % */
+
+    last = tick_clock_ns();
+    for (int i = 0; i < 1000000; i++) {
+        now = tick_clock_ns();
+        g_assert_cmpint(now, >=, last);
+        last = now;
+    }
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/tick-clock/scale", test_scale);
+    g_test_add_func("/tick-clock/pace", test_pace);
+    return g_test_run();
+}
