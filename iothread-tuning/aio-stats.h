@@ -20,6 +20,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "iothread-tuning/tick-clock.h"
+
 #ifndef NATIVE_UNIT_TEST
 #include "qemu/atomic.h"
 typedef aligned_uint64_t AioCounter;
@@ -38,8 +40,6 @@ typedef uint64_t AioCounter;
 #define AIO_STATS_WAIT_BUCKETS 32
 
 #ifdef CONFIG_IOTHREAD_STATS
-
-#include "iothread-tuning/tick-clock.h"
 
 #define AIO_STATS_BUILT 1
 
@@ -82,12 +82,19 @@ static inline unsigned aio_stats_wait_bucket(int64_t ns)
 }
 
 /**
- * aio_stats_clock: now, in ns, to time a wait that the event loop would not time
- * for itself; 0 without statistics
+ * aio_stats_wait_begin: the loop goes to sleep, and does not time it for itself
  */
-static inline int64_t aio_stats_clock(void)
+static inline TickSpan aio_stats_wait_begin(void)
 {
-    return tick_clock_ns();
+    return tick_span_begin();
+}
+
+/**
+ * aio_stats_wait_end: how long it slept, in ns; 0 without statistics
+ */
+static inline int64_t aio_stats_wait_end(TickSpan span)
+{
+    return tick_span_ns(span);
 }
 
 /**
@@ -184,7 +191,11 @@ static inline bool aio_stats_poll_current(const AioStats *s, int64_t *ns)
 
 typedef struct AioStats {} AioStats;
 
-static inline int64_t aio_stats_clock(void)
+static inline TickSpan aio_stats_wait_begin(void)
+{
+    return (TickSpan) {};
+}
+static inline int64_t aio_stats_wait_end(TickSpan span)
 {
     return 0;
 }

@@ -12,9 +12,9 @@
                     "current_clocksource"
 #define CALIBRATION_NS 100000000
 
-TickClock tick_clock;
+uint64_t tick_clock_known_scale;
 
-static int64_t monotonic_ns(void)
+static uint64_t monotonic_ns(void)
 {
     struct timespec ts;
 
@@ -47,41 +47,35 @@ static bool counter_is_reliable(void)
 }
 
 /* The counter and the clock, read close together */
-static int64_t read_both(uint64_t *ticks)
+static uint64_t read_both(uint64_t *ticks)
 {
     uint64_t before = tick_clock_ticks();
-    int64_t ns = monotonic_ns();
+    uint64_t ns = monotonic_ns();
 
     *ticks = before + (tick_clock_ticks() - before) / 2;
     return ns;
 }
 
-int64_t tick_clock_slow(void)
+uint64_t tick_clock_slow(void)
 {
     enum { UNKNOWN, CALIBRATING, UNUSABLE };
     static gsize state = UNKNOWN;
-    uint64_t ticks, scale;
-    int64_t ns;
+    static uint64_t base_ticks, base_ns;    /* set before state */
+    uint64_t ticks, ns, scale, none = 0;
 
     if (g_once_init_enter(&state)) {
-        bool reliable = counter_is_reliable();
-
-        tick_clock.base_ns = read_both(&tick_clock.base_ticks);
-        g_once_init_leave(&state, reliable ? CALIBRATING : UNUSABLE);
+        base_ns = read_both(&base_ticks);
+        g_once_init_leave(&state,
+                          counter_is_reliable() ? CALIBRATING : UNUSABLE);
     }
     ns = read_both(&ticks);
-    if (state == UNUSABLE || ns - tick_clock.base_ns < CALIBRATION_NS) {
+    if (state == UNUSABLE || ns - base_ns < CALIBRATION_NS) {
         return ns;
     }
 
-    scale = tick_clock_scale(ns - tick_clock.base_ns,
-                             ticks - tick_clock.base_ticks);
-    if (scale) {
-        uint64_t none = 0;
-
-        /* The first one stays: others differ in the last digits */
-        __atomic_compare_exchange_n(&tick_clock.scale, &none, scale, false,
-                                    __ATOMIC_RELEASE, __ATOMIC_RELAXED);
-    }
+    /* The first one stays: another's would differ in the last digits */
+    scale = tick_clock_scale(ns - base_ns, ticks - base_ticks);
+    __atomic_compare_exchange_n(&tick_clock_known_scale, &none, scale, false,
+                                __ATOMIC_RELAXED, __ATOMIC_RELAXED);
     return ns;
 }

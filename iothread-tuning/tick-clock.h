@@ -2,7 +2,7 @@
 /*
  * Copyright (C) 2026 nearmetal contributors
  *
- * A monotonic clock in ns that costs a few instructions to read
+ * Time spans in ns that cost a few instructions to measure
  *
  * clock_gettime() takes some 60 instructions even in the vDSO, which is more
  * than all the statistics of an event loop's iteration.  Where the kernel
@@ -11,10 +11,10 @@
  * scale comes from comparing it with CLOCK_MONOTONIC over the first 100 ms.
  * Until then, and where the counter can't be trusted, it is clock_gettime().
  *
- * For differences only: over long times it drifts from CLOCK_MONOTONIC by about
- * a millionth, since NTP adjusts that one.
+ * A span may be off by some millionths, since NTP adjusts CLOCK_MONOTONIC.
  *
- * Threads: any thread may call it.  The scale is set once.
+ * Threads: any thread may measure.  The scale is set once.  A span that began
+ * before it was known ends as it began.
  */
 #ifndef IOTHREAD_TUNING_TICK_CLOCK_H
 #define IOTHREAD_TUNING_TICK_CLOCK_H
@@ -28,16 +28,15 @@
 #define TICK_CLOCK_COUNTER 0
 #endif
 
-typedef struct TickClock {
-    uint64_t scale;         /* ns per tick, 32.32 fixed point; 0: not known */
-    uint64_t base_ticks;    /* valid once scale is set */
-    int64_t base_ns;        /* likewise */
-} TickClock;
+typedef struct TickSpan {
+    uint64_t start;         /* in ticks, or in ns if scale is 0 */
+    uint64_t scale;         /* ns per tick, 32.32 fixed point */
+} TickSpan;
 
-extern TickClock tick_clock;
+extern uint64_t tick_clock_known_scale; /* 0 until it is known */
 
-/* Reads CLOCK_MONOTONIC and works towards the scale */
-int64_t tick_clock_slow(void);
+/* Reads CLOCK_MONOTONIC, in ns, and works towards the scale */
+uint64_t tick_clock_slow(void);
 
 /**
  * tick_clock_scale: ns per tick as 32.32 fixed point
@@ -69,20 +68,27 @@ static inline int64_t tick_clock_convert(uint64_t ticks, uint64_t scale)
 #endif
 }
 
-/**
- * tick_clock_ns: the present time in ns since some moment in the past
- */
-static inline int64_t tick_clock_ns(void)
+static inline TickSpan tick_span_begin(void)
 {
     uint64_t scale = TICK_CLOCK_COUNTER ?
-                     __atomic_load_n(&tick_clock.scale, __ATOMIC_ACQUIRE) : 0;
+        __atomic_load_n(&tick_clock_known_scale, __ATOMIC_RELAXED) : 0;
 
-    if (__builtin_expect(!scale, 0)) {
-        return tick_clock_slow();
+    return (TickSpan) {
+        .start = __builtin_expect(scale != 0, 1) ? tick_clock_ticks()
+                                                 : tick_clock_slow(),
+        .scale = scale,
+    };
+}
+
+/**
+ * tick_span_ns: the ns that have passed since tick_span_begin() gave @span
+ */
+static inline int64_t tick_span_ns(TickSpan span)
+{
+    if (__builtin_expect(!span.scale, 0)) {
+        return tick_clock_slow() - span.start;
     }
-    return tick_clock.base_ns +
-           tick_clock_convert(tick_clock_ticks() - tick_clock.base_ticks,
-                              scale);
+    return tick_clock_convert(tick_clock_ticks() - span.start, span.scale);
 }
 
 #endif /* IOTHREAD_TUNING_TICK_CLOCK_H */

@@ -18,9 +18,10 @@
 #include "vblk.h"
 
 #define RAM_SIZE (128 * MiB)
+#define TIMEOUT_US (60 * G_USEC_PER_SEC)
 
 static uint64_t requests = 100000;
-static char *poll_max_ns = (char *)"2000000000";
+static gint64 poll_max_ns = 2000000000;
 
 static void pin(pid_t tid, int cpu)
 {
@@ -46,10 +47,23 @@ static QTestState *start(int ram_fd)
     return qtest_initf("-machine pc,memory-backend=ram -m 128 -object "
                        "memory-backend-file,id=ram,size=128M,share=on,"
                        "mem-path=/proc/%d/fd/%d "
-                       "-object iothread,id=io0,poll-max-ns=%s "
+                       "-object iothread,id=io0,poll-max-ns=0 "
                        "-blockdev driver=null-co,node-name=disk "
                        "-device virtio-blk-pci,drive=disk,iothread=io0,addr=4",
-                       getpid(), ram_fd, poll_max_ns);
+                       getpid(), ram_fd);
+}
+
+/* The first kicks make the polling time grow; then the device polls for good */
+static void warm_up(QTestState *qts, VBlk *blk, void *ram)
+{
+    for (int i = 0; i < 100; i++) {
+        vblk_read(blk, 1);
+    }
+    qtest_qmp_assert_success(qts, "{ 'execute': 'qom-set', 'arguments': {"
+                             "'path': '/objects/io0', 'property': "
+                             "'poll-max-ns', 'value': %" PRId64 "}}",
+                             poll_max_ns);
+    vblk_run(blk, ram, 200, TIMEOUT_US);
 }
 
 static void parse(int argc, char **argv)
@@ -58,7 +72,7 @@ static void parse(int argc, char **argv)
     GOptionEntry entries[] = {
         { "requests", 'n', 0, G_OPTION_ARG_INT64, &n,
           "Requests to run (default 100000)", "N" },
-        { "poll-max-ns", 'p', 0, G_OPTION_ARG_STRING, &poll_max_ns,
+        { "poll-max-ns", 'p', 0, G_OPTION_ARG_INT64, &poll_max_ns,
           "The IOThread's poll-max-ns (default 2 s)", "NS" },
         { }
     };
@@ -94,12 +108,9 @@ int main(int argc, char **argv)
     pin(iothread_tid(qts), 1);
     blk = vblk_new(qts);
 
-    /* The first kicks make the polling time grow; then it polls for good */
-    for (int i = 0; i < 100; i++) {
-        vblk_read(blk, 1);
-    }
+    warm_up(qts, blk, ram);
     begin = g_get_monotonic_time();
-    done = vblk_run(blk, ram, requests, 30 * G_USEC_PER_SEC);
+    done = vblk_run(blk, ram, requests, TIMEOUT_US);
     printf("%" PRIu64 " %" PRId64 "\n", done,
            (g_get_monotonic_time() - begin) * 1000);
     vblk_free(blk);

@@ -37,38 +37,47 @@ static void test_scale(void)
                     8639999997988343ll);
 }
 
-/* From the slow clock over to the counter: never back, and the same pace */
+/* A span that begins on one side of the calibration and ends on the other */
+static void test_span_over_calibration(void)
+{
+    int64_t begin = monotonic_ns(), before, ns;
+    TickSpan span = tick_span_begin();
+
+    g_assert_cmphex(span.scale, ==, 0);
+    while (!tick_clock_known_scale && monotonic_ns() - begin < 500000000) {
+        tick_span_begin();
+    }
+    before = monotonic_ns() - begin;
+    ns = tick_span_ns(span);
+    g_assert_cmpint(ns, >=, before - 1000000);
+    g_assert_cmpint(ns, <=, monotonic_ns() - begin);
+}
+
 static void test_pace(void)
 {
-    int64_t begin = tick_clock_ns(), last = begin, now;
     int64_t best = INT64_MAX, deadline = monotonic_ns() + 60000000000ll;
+    int64_t last = 0;
+    TickSpan span;
 
-    while (!tick_clock.scale && last - begin < 500000000) {
-        now = tick_clock_ns();
-        /* Two clocks meet once: allow for what lies between two readings */
-        g_assert_cmpint(now, >=, last - 1000000);
-        last = now;
-    }
-    if (!tick_clock.scale) {
+    if (!tick_clock_known_scale) {
         g_test_skip("the kernel does not keep time with the CPU's counter");
         return;
     }
 
     /* Preempted between the readings? Then once more. */
     while (best > 20000 && monotonic_ns() < deadline) {
-        int64_t ticks0 = tick_clock_ns(), ns0 = monotonic_ns();
-        int64_t ticks1, ns1;
+        int64_t begin = monotonic_ns(), ns;
 
+        span = tick_span_begin();
         g_usleep(20000);
-        ticks1 = tick_clock_ns();
-        ns1 = monotonic_ns();
-        best = MIN(best, ABS((ticks1 - ticks0) - (ns1 - ns0)));
+        ns = tick_span_ns(span);
+        best = MIN(best, ABS(ns - (monotonic_ns() - begin)));
     }
     g_assert_cmpint(best, <=, 20000);   /* of 20 ms: 0.1 % */
 
-    last = tick_clock_ns();
     for (int i = 0; i < 1000000; i++) {
-        now = tick_clock_ns();
+        int64_t now = tick_span_ns(span);
+
         g_assert_cmpint(now, >=, last);
         last = now;
     }
@@ -78,6 +87,8 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/tick-clock/scale", test_scale);
+    g_test_add_func("/tick-clock/span-over-calibration",
+                    test_span_over_calibration);
     g_test_add_func("/tick-clock/pace", test_pace);
     return g_test_run();
 }
