@@ -272,7 +272,7 @@ static void test_filters(void)
     /* What is not there has no entry */
     g_assert_cmpuint(entries(qts, QUERY_IOTHREAD(", 'iothreads': []")), ==, 0);
     g_assert_cmpuint(entries(qts, QUERY_IOTHREAD(
-                         ", 'iothreads': ['/objects/none', 'io0', '']")), ==, 0);
+                         ", 'iothreads': ['/objects/x', 'io0', '']")), ==, 0);
     g_assert_cmpuint(entries(qts, QUERY_IOTHREAD(
                          ", 'providers': [{'provider': 'iothread', "
                          "'names': ['none']}]")), ==, 0);

@@ -184,14 +184,14 @@ void vblk_read(VBlk *blk, unsigned n)
 }
 
 /* Spins until the device has used more than @idx entries */
-static bool vblk_spin(volatile struct vring_used *used, uint16_t idx,
+static bool vblk_spin(struct vring_used *used, uint16_t idx,
                       int64_t timeout_us)
 {
     int64_t deadline = g_get_monotonic_time() + timeout_us;
 
     do {
         for (int i = 0; i < 1000; i++) {
-            if (le16_to_cpu(used->idx) != idx) {
+            if (le16_to_cpu(qatomic_read(&used->idx)) != idx) {
                 return true;
             }
             cpu_relax();
@@ -200,33 +200,43 @@ static bool vblk_spin(volatile struct vring_used *used, uint16_t idx,
     return false;
 }
 
+/* Makes the next entry of the ring available, and kicks if the device sleeps */
+static void vblk_push(VBlk *blk, struct vring_avail *avail,
+                      struct vring_used *used, uint16_t idx, uint16_t head)
+{
+    QVirtioDevice *vdev = &blk->dev->vdev;
+
+    avail->ring[idx % blk->vq->size] = cpu_to_le16(head);
+    /* The entry before the index (virtio 1.2, 2.7.13.3) */
+    qatomic_store_release(&avail->idx, cpu_to_le16(idx + 1));
+    /* The index before the flag is read (virtio 1.2, 2.7.13.4) */
+    smp_mb();
+    if (!(qatomic_read(&used->flags) & cpu_to_le16(VRING_USED_F_NO_NOTIFY))) {
+        vdev->bus->virtqueue_kick(vdev, blk->vq);
+    }
+}
+
 uint64_t vblk_run(VBlk *blk, void *ram, uint64_t n, int64_t timeout_us)
 {
-    volatile struct vring_avail *avail = ram + blk->vq->avail;
-    volatile struct vring_used *used = ram + blk->vq->used;
-    QVirtioDevice *vdev = &blk->dev->vdev;
+    struct vring_avail *avail = ram + blk->vq->avail;
+    struct vring_used *used = ram + blk->vq->used;
     uint16_t idx = le16_to_cpu(avail->idx);
+    uint64_t done = 0;
     uint16_t head;
 
     g_assert_true(is_x86());        /* RAM begins at 0 */
     qvirtqueue_reset_pool(blk->vq);
     head = vblk_add(blk, 0);
     avail->flags = cpu_to_le16(VRING_AVAIL_F_NO_INTERRUPT);
-    for (uint64_t i = 0; i < n; i++) {
-        avail->ring[idx % blk->vq->size] = cpu_to_le16(head);
-        smp_wmb();
-        avail->idx = cpu_to_le16(idx + 1);
-        smp_mb();
-        if (!(used->flags & cpu_to_le16(VRING_USED_F_NO_NOTIFY))) {
-            vdev->bus->virtqueue_kick(vdev, blk->vq);
-        }
+    while (done < n) {
+        vblk_push(blk, avail, used, idx, head);
         if (!vblk_spin(used, idx, timeout_us)) {
-            return i;
+            break;
         }
-        smp_rmb();
         idx++;
+        done++;
     }
     blk->vq->last_used_idx = idx;
     avail->flags = 0;
-    return n;
+    return done;
 }
