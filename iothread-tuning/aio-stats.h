@@ -70,12 +70,13 @@ static inline void aio_counter_add(AioCounter *counter, uint64_t n)
 }
 
 /**
- * aio_stats_wait_bucket: the wait histogram's bucket for @ns nanoseconds;
- * 0 (no wait) and negative values (a clock that stepped) go to bucket 0.
+ * aio_stats_wait_bucket: the wait histogram's bucket for @ns, 0 or more
+ *
+ * The position of the highest bit of 2 * ns + 1 needs no branch for 0.
  */
 static inline unsigned aio_stats_wait_bucket(int64_t ns)
 {
-    unsigned bucket = ns > 0 ? 64 - __builtin_clzll(ns) : 0;
+    unsigned bucket = 63 - __builtin_clzll(2 * (uint64_t)ns + 1);
 
     return bucket < AIO_STATS_WAIT_BUCKETS ?
            bucket : AIO_STATS_WAIT_BUCKETS - 1;

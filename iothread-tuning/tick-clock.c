@@ -10,7 +10,9 @@
 
 #define CLOCKSOURCE "/sys/devices/system/clocksource/clocksource0/" \
                     "current_clocksource"
-#define CALIBRATION_NS 100000000
+#define CALIBRATION_NS 1000000000
+#define BRACKET_NS 5000     /* a reading that took longer was interrupted */
+#define READINGS 5
 
 uint64_t tick_clock_known_scale;
 
@@ -34,6 +36,7 @@ uint64_t tick_clock_scale(uint64_t ns, uint64_t ticks)
 }
 
 /* Does the kernel keep time with the counter that tick_clock_ticks() reads? */
+#if TICK_CLOCK_COUNTER
 static bool counter_is_reliable(void)
 {
 #if defined(__x86_64__)
@@ -42,40 +45,74 @@ static bool counter_is_reliable(void)
     return g_file_get_contents(CLOCKSOURCE, &name, NULL, NULL) &&
            !strcmp(g_strstrip(name), "tsc");
 #else
-    return TICK_CLOCK_COUNTER;
+    return true;
 #endif
 }
 
-/* The counter and the clock, read close together */
-static uint64_t read_both(uint64_t *ticks)
-{
-    uint64_t before = tick_clock_ticks();
-    uint64_t ns = monotonic_ns();
+typedef struct Reading {
+    uint64_t ticks;
+    uint64_t ns;
+    uint64_t bracket;       /* ticks during which the clock was read */
+} Reading;
 
-    *ticks = before + (tick_clock_ticks() - before) / 2;
-    return ns;
+/* The counter and the clock at the same moment, as near as some tries get */
+static Reading read_both(void)
+{
+    Reading best = { .bracket = UINT64_MAX };
+
+    for (int i = 0; i < READINGS; i++) {
+        uint64_t before = tick_clock_ticks();
+        uint64_t ns = monotonic_ns();
+        uint64_t bracket = tick_clock_ticks() - before;
+
+        if (bracket < best.bracket) {
+            best = (Reading) {
+                .ticks = before + bracket / 2, .ns = ns, .bracket = bracket,
+            };
+        }
+    }
+    return best;
 }
+
+/* Known after the first second, unless both readings were interrupted */
+static void calibrate(void)
+{
+    static gsize begun;
+    static Reading base;    /* set before begun */
+    Reading now;
+    uint64_t scale, none = 0;
+
+    if (g_once_init_enter(&begun)) {
+        base = read_both();
+        g_once_init_leave(&begun, 1);
+    }
+    if (monotonic_ns() - base.ns < CALIBRATION_NS) {
+        return;
+    }
+    now = read_both();
+    scale = tick_clock_scale(now.ns - base.ns, now.ticks - base.ticks);
+    if (tick_clock_convert(MAX(now.bracket, base.bracket), scale) <
+        BRACKET_NS) {
+        /* The first one stays: another's would differ in the last digits */
+        __atomic_compare_exchange_n(&tick_clock_known_scale, &none, scale,
+                                    false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    }
+}
+#endif
 
 uint64_t tick_clock_slow(void)
 {
-    enum { UNKNOWN, CALIBRATING, UNUSABLE };
+#if TICK_CLOCK_COUNTER
+    enum { UNKNOWN, RELIABLE, UNUSABLE };
     static gsize state = UNKNOWN;
-    static uint64_t base_ticks, base_ns;    /* set before state */
-    uint64_t ticks, ns, scale, none = 0;
 
     if (g_once_init_enter(&state)) {
-        base_ns = read_both(&base_ticks);
         g_once_init_leave(&state,
-                          counter_is_reliable() ? CALIBRATING : UNUSABLE);
+                          counter_is_reliable() ? RELIABLE : UNUSABLE);
     }
-    ns = read_both(&ticks);
-    if (state == UNUSABLE || ns - base_ns < CALIBRATION_NS) {
-        return ns;
+    if (state == RELIABLE) {
+        calibrate();
     }
-
-    /* The first one stays: another's would differ in the last digits */
-    scale = tick_clock_scale(ns - base_ns, ticks - base_ticks);
-    __atomic_compare_exchange_n(&tick_clock_known_scale, &none, scale, false,
-                                __ATOMIC_RELAXED, __ATOMIC_RELAXED);
-    return ns;
+#endif
+    return monotonic_ns();
 }

@@ -8,7 +8,7 @@
  * than all the statistics of an event loop's iteration.  Where the kernel
  * itself keeps time with the CPU's counter (x86: clocksource tsc; aarch64: the
  * architected counter, always) the counter is read directly and scaled.  The
- * scale comes from comparing it with CLOCK_MONOTONIC over the first 100 ms.
+ * scale comes from comparing it with CLOCK_MONOTONIC over the first second.
  * Until then, and where the counter can't be trusted, it is clock_gettime().
  *
  * A span may be off by some millionths, since NTP adjusts CLOCK_MONOTONIC.
@@ -81,14 +81,27 @@ static inline TickSpan tick_span_begin(void)
 }
 
 /**
+ * tick_span_until: the ns from the beginning of @span to @end, which is in the
+ * unit of its start; 0 if the counter was set back since then, as it is when the
+ * machine, or the virtual machine we are in, was suspended
+ */
+static inline int64_t tick_span_until(TickSpan span, uint64_t end)
+{
+    int64_t ticks = end - span.start;
+
+    if (__builtin_expect(ticks < 0, 0)) {
+        return 0;
+    }
+    return span.scale ? tick_clock_convert(ticks, span.scale) : ticks;
+}
+
+/**
  * tick_span_ns: the ns that have passed since tick_span_begin() gave @span
  */
 static inline int64_t tick_span_ns(TickSpan span)
 {
-    if (__builtin_expect(!span.scale, 0)) {
-        return tick_clock_slow() - span.start;
-    }
-    return tick_clock_convert(tick_clock_ticks() - span.start, span.scale);
+    return tick_span_until(span, __builtin_expect(span.scale != 0, 1) ?
+                                 tick_clock_ticks() : tick_clock_slow());
 }
 
 #endif /* IOTHREAD_TUNING_TICK_CLOCK_H */

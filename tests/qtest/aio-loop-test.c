@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Copyright (C) 2026 nearmetal contributors
+ *
+ * What a real event loop counts: two handlers that can be polled, no machine
+ */
+#include "qemu/osdep.h"
+#include "block/aio.h"
+#include "qapi/error.h"
+#include "qemu/main-loop.h"
+#include "iothread-tuning/aio-metrics.h"
+
+typedef struct Source {
+    EventNotifier notifier;     /* must be first: the handlers' opaque */
+    bool ready;                 /* what polling would see */
+    bool removed;               /* opaque may be freed from now on */
+    unsigned looks_when_removed;
+    struct Source *victim;      /* to be removed by this one's handler */
+} Source;
+
+static AioContext *ctx;
+static Source a, b;
+
+static uint64_t metric(const char *name)
+{
+    uint64_t values[AIO_STATS_WAIT_BUCKETS];
+    const AioMetric *m = aio_metrics;
+
+    while (!g_str_equal(m->name, name)) {
+        m++;
+    }
+    aio_metric_read(&ctx->stats, m, values);
+    return values[0];
+}
+
+static bool source_poll(void *opaque)
+{
+    Source *s = opaque;
+
+    s->looks_when_removed += s->removed;
+    return s->ready;
+}
+
+static void source_remove(Source *s)
+{
+    aio_set_event_notifier(ctx, &s->notifier, NULL, NULL, NULL);
+    s->removed = true;
+}
+
+static void source_act(Source *s)
+{
+    s->ready = false;
+    if (s->victim && !s->removed && !s->victim->removed) {
+        source_remove(s->victim);
+    }
+}
+
+static void source_read(EventNotifier *e)
+{
+    event_notifier_test_and_clear(e);
+    source_act((Source *)e);
+}
+
+/* As virtio and Linux AIO do: the event is taken, the eventfd stays set */
+static void source_poll_ready(EventNotifier *e)
+{
+    source_act((Source *)e);
+}
+
+static void source_fire(Source *s)
+{
+    s->ready = true;
+    event_notifier_set(&s->notifier);
+}
+
+static void source_init(Source *s)
+{
+    memset(s, 0, sizeof(*s));
+    event_notifier_init(&s->notifier, false);
+    aio_set_event_notifier(ctx, &s->notifier, source_read, source_poll,
+                           source_poll_ready);
+}
+
+static void set_poll_max_ns(int64_t ns)
+{
+    aio_context_set_poll_params(ctx, ns, 2, 0, &error_abort);
+}
+
+static void settle(void)
+{
+    while (aio_poll(ctx, false)) {
+        /* until nothing is left */
+    }
+}
+
+/* Lets polling find an event of each source, so that its eventfd is stale */
+static void make_stale(void)
+{
+    set_poll_max_ns(0);
+    source_fire(&a);
+    source_fire(&b);
+    settle();                           /* from now on they are polled */
+    set_poll_max_ns(NANOSECONDS_PER_SECOND);
+    for (int i = 0; i < 3; i++) {       /* the polling time grows */
+        source_fire(&a);
+        source_fire(&b);
+        aio_poll(ctx, true);
+    }
+    set_poll_max_ns(0);
+    aio_notify_accept(ctx);             /* or the next aio_poll() can't sleep */
+    g_assert_false(a.ready || b.ready);
+}
+
+static void setup(void)
+{
+    source_init(&a);
+    source_init(&b);
+    settle();
+}
+
+static void teardown(void)
+{
+    source_remove(&a);
+    source_remove(&b);
+    settle();
+    event_notifier_cleanup(&a.notifier);
+    event_notifier_cleanup(&b.notifier);
+}
+
+static void test_stale_is_no_event(void)
+{
+    uint64_t events, spurious, blocks;
+
+    setup();
+    make_stale();
+    events = metric("events");
+    spurious = metric("spurious-wakeups");
+    blocks = metric("blocks");
+
+    aio_poll(ctx, true);    /* returns at once: both eventfds are still set */
+    g_assert_cmpuint(metric("events"), ==, events);
+    g_assert_cmpuint(metric("blocks"), ==, blocks + 1);
+    g_assert_cmpuint(metric("spurious-wakeups"), ==, spurious + 1);
+
+    source_fire(&a);        /* cleared by now: this is an event */
+    aio_poll(ctx, true);
+    g_assert_cmpuint(metric("events"), ==, events + 1);
+    g_assert_cmpuint(metric("spurious-wakeups"), ==, spurious + 1);
+    teardown();
+}
+
+static void test_stale_with_new_event(void)
+{
+    uint64_t events, spurious;
+
+    setup();
+    make_stale();
+    events = metric("events");
+    spurious = metric("spurious-wakeups");
+    source_fire(&a);
+    aio_poll(ctx, true);
+    g_assert_cmpuint(metric("events"), ==, events + 1);
+    g_assert_cmpuint(metric("spurious-wakeups"), ==, spurious);
+    teardown();
+}
+
+/* A handler removed by another one of the same wakeup must not be touched */
+static void test_removed_while_stale(void)
+{
+    setup();
+    make_stale();
+    a.victim = &b;
+    b.victim = &a;
+    aio_poll(ctx, true);
+    g_assert_true(a.removed != b.removed);
+    g_assert_cmpuint(a.looks_when_removed + b.looks_when_removed, ==, 0);
+    teardown();
+}
+
+static void *notify(void *opaque)
+{
+    g_usleep(10 * 1000);
+    aio_notify(ctx);
+    return NULL;
+}
+
+static void test_woken_for_nothing(void)
+{
+    uint64_t spurious, loops;
+    GThread *thread;
+
+    setup();
+    spurious = metric("spurious-wakeups");
+    loops = metric("loops");
+    thread = g_thread_new("notify", notify, NULL);
+    aio_poll(ctx, true);
+    g_assert_cmpuint(metric("loops"), ==, loops + 1);
+    g_assert_cmpuint(metric("spurious-wakeups"), ==, spurious + 1);
+    g_thread_join(thread);
+    teardown();
+}
+
+static void nothing(void *opaque)
+{
+}
+
+static void test_bottom_half_is_no_event(void)
+{
+    uint64_t spurious, events;
+
+    setup();
+    spurious = metric("spurious-wakeups");
+    events = metric("events");
+    aio_bh_schedule_oneshot(ctx, nothing, NULL);
+    g_assert_true(aio_poll(ctx, true));
+    g_assert_cmpuint(metric("spurious-wakeups"), ==, spurious);
+    g_assert_cmpuint(metric("events"), ==, events);
+    teardown();
+}
+
+static void test_block_time(void)
+{
+    uint64_t before, ns;
+    GThread *thread;
+    int64_t begin;
+
+    setup();
+    before = metric("block-time");
+    begin = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
+    thread = g_thread_new("notify", notify, NULL);
+    aio_poll(ctx, true);
+    ns = metric("block-time") - before;
+    begin = qemu_clock_get_ns(QEMU_CLOCK_REALTIME) - begin;
+    g_assert_cmpuint(ns, >, 5 * 1000 * 1000);   /* of 10 ms */
+    g_assert_cmpuint(ns, <=, begin + begin / 100);
+    g_thread_join(thread);
+    teardown();
+}
+
+int main(int argc, char **argv)
+{
+    qemu_init_main_loop(&error_abort);
+    ctx = qemu_get_aio_context();
+
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/aio-loop/stale/no-event", test_stale_is_no_event);
+    g_test_add_func("/aio-loop/stale/new-event", test_stale_with_new_event);
+    g_test_add_func("/aio-loop/stale/removed", test_removed_while_stale);
+    g_test_add_func("/aio-loop/woken-for-nothing", test_woken_for_nothing);
+    g_test_add_func("/aio-loop/bottom-half", test_bottom_half_is_no_event);
+    g_test_add_func("/aio-loop/block-time", test_block_time);
+    return g_test_run();
+}
