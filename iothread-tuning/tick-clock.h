@@ -81,9 +81,9 @@ static inline TickSpan tick_span_begin(void)
 }
 
 /**
- * tick_span_until: the ns from the beginning of @span to @end, which is in the
- * unit of its start; 0 if the counter was set back since then, as it is when the
- * machine, or the virtual machine we are in, was suspended
+ * tick_span_until: the ns from the beginning of @span to @end, which is in
+ * the unit of its start; 0 if the counter was set back since then, as it is
+ * when the machine, or the virtual machine we are in, was suspended
  */
 static inline int64_t tick_span_until(TickSpan span, uint64_t end)
 {
@@ -100,8 +100,10 @@ static inline int64_t tick_span_until(TickSpan span, uint64_t end)
  */
 static inline int64_t tick_span_ns(TickSpan span)
 {
-    return tick_span_until(span, __builtin_expect(span.scale != 0, 1) ?
-                                 tick_clock_ticks() : tick_clock_slow());
+    bool fast = __builtin_expect(span.scale != 0, 1);
+
+    return tick_span_until(span, fast ? tick_clock_ticks()
+                                      : tick_clock_slow());
 }
 
 #endif /* IOTHREAD_TUNING_TICK_CLOCK_H */

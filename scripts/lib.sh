@@ -74,7 +74,7 @@ sha256_of() {
     sha256sum -- "$1" | cut -d' ' -f1
 }
 
-# sha256_of_stdin
+# sha256_in: of standard input
 sha256_in() {
     sha256sum | cut -d' ' -f1
 }
@@ -84,6 +84,35 @@ absolute_path() {
     /*) printf '%s\n' "$1" ;;
     *) printf '%s/%s\n' "$(pwd)" "$1" ;;
     esac
+}
+
+# lock FD FILE WHAT: holds FILE locked until the script ends; says so when it
+# has to wait for WHAT
+lock() {
+    have flock || return 0
+    (: >>"$2") 2>/dev/null || die "cannot write to $2; make its folder writable"
+    eval "exec $1>>\"\$2\""
+    flock -n "$1" || {
+        say "waiting for $3"
+        flock "$1"
+    }
+}
+
+# copy_tree FROM TO [OPTION-OF-TAR...]: copies what is in a folder into another
+# one; folders that exist there stay as they are. False if anything failed.
+copy_tree() {
+    nm_from=$1 nm_to=$2
+    shift 2
+    nm_failed=$(mktemp)
+    {
+        tar -C "$nm_from" "$@" -cf - . || echo failed >"$nm_failed"
+    } | tar -C "$nm_to" -xpf - --no-same-owner --no-overwrite-dir \
+        --keep-directory-symlink || echo failed >"$nm_failed"
+    [ ! -s "$nm_failed" ] || {
+        rm -f "$nm_failed"
+        return 1
+    }
+    rm -f "$nm_failed"
 }
 
 # --- the base ---------------------------------------------------------------
@@ -258,6 +287,7 @@ private_apt() {
     shift
     mkdir -p "$NM_APT/lists/partial" "$NM_APT/cache/archives/partial" \
         "$NM_APT/parts" || die "cannot write to $NM_APT; set XDG_CACHE_HOME"
+    lock 6 "$NM_APT/.lock" "another run of apt-get in $NM_APT"
     nm_mirror=$(host_mirror)
     [ -n "$nm_mirror" ] || return 1
     nm_key=/usr/share/keyrings/debian-archive-keyring.gpg
@@ -268,7 +298,6 @@ private_apt() {
             "${nm_line#* }"
     done >"$NM_APT/sources.list"
 }
-
 
 # papt TOOL ARG...: apt-get or apt-cache on the private lists. Downloads run
 # as the calling user: the sandbox user could not write to the cache folder.

@@ -9,6 +9,7 @@ from .qmp import Refused
 
 PROVIDER = 'iothread'
 PARAMETERS = ('poll-max-ns', 'poll-grow', 'poll-shrink', 'aio-max-batch')
+POLL_CURRENT = 'poll-current-ns'
 
 
 def iothread_stats(machine):
@@ -51,13 +52,16 @@ def block_requests(machine):
 
 
 def settings(machine):
-    """The parameters as qom-get and query-iothreads tell them."""
+    """The parameters as qom-get and query-iothreads tell them; the latter
+    with the present polling time, where QEMU tells that."""
     qom = {name: machine.cmd('qom-get', path=IOTHREAD, property=name)
            for name in PARAMETERS}
     listed = {}
     for entry in machine.cmd('query-iothreads'):
         if entry['id'] == 'iothread0':
             listed = {name: entry[name] for name in PARAMETERS}
+            if POLL_CURRENT in entry:
+                listed[POLL_CURRENT] = entry[POLL_CURRENT]
     return qom, listed
 
 

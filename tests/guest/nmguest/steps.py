@@ -9,8 +9,8 @@ from typing import Callable, Optional
 from . import GuestError
 from .machine import IOTHREAD
 from .qmp import Refused
-from .stats import PARAMETERS, Sample, iothread_stats, settings, thread_id, \
-    window
+from .stats import PARAMETERS, POLL_CURRENT, Sample, iothread_stats, \
+    settings, thread_id, window
 
 BLOCK = 4096
 # QEMU would merge the guest's neighbouring requests to one, and there would
@@ -177,6 +177,10 @@ def judge(outcome, wanted):
             if values.get(name) != wanted[name]:
                 fail(f'{source} tells {name}={values.get(name)}, '
                      f'not {wanted[name]}')
+    limit = outcome.effective['poll-max-ns']
+    if outcome.listed.get(POLL_CURRENT, 0) > limit:
+        fail(f'query-iothreads tells {POLL_CURRENT}='
+             f'{outcome.listed[POLL_CURRENT]}, above poll-max-ns={limit}')
     if not outcome.figures['requests']:
         fail('QEMU completed no requests')
     if outcome.figures['guest-requests'] <= 0:

@@ -1,31 +1,29 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: nearmetal contributors
-"""Migrates a guest that does I/O on an IOThread from the stock QEMU to the
-rebuilt one and back, and compares their migration streams."""
+"""The test behind test-migration-*: a guest that does I/O on an IOThread
+migrates from the stock QEMU to the rebuilt one and back, and the migration
+streams of both are compared."""
 
 import json
 import os
 import subprocess
 import sys
 
-sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from . import BASE, GuestError, build_dir, session
+from .machine import Machine
+from .testing import need_kit, patched_qemu, run, stock_qemu
 
-from nmguest import BASE, GuestError, build_dir, session    # noqa: E402
-from nmguest.machine import Machine                         # noqa: E402
-from nmguest.testing import need_kit, patched_qemu, \
-    run, stock_qemu                                         # noqa: E402
-
-ARCH = 'x86_64'
 MACHINE_VERSION = os.environ.get('NEARMETAL_MACHINE_VERSION') or BASE
+# Versioned machine types and CPUs that both binaries have in common
+MACHINES = {'x86_64': ('pc-q35', 'qemu64'), 'aarch64': ('virt', 'cortex-a57')}
 DEADLINE = 240
 TICKS = 20          # ticks the guest must make between two looks
 
 
-def new_machine(qemu, folder, name, *extra):
-    return Machine(qemu, ARCH, folder, name=name, cpu='qemu64',
-                   machine=f'pc-q35-{MACHINE_VERSION}', extra=extra)
+def new_machine(qemu, arch, folder, name, *extra):
+    kind, cpu = MACHINES[arch]
+    return Machine(qemu, arch, folder, name=name, cpu=cpu,
+                   machine=f'{kind}-{MACHINE_VERSION}', extra=extra)
 
 
 # --- streams ---------------------------------------------------------------
@@ -71,11 +69,12 @@ def differences(one, other):
                if entry not in one])[:4]
 
 
-def compare_fresh(checks, stock, patched, folder):
+def compare_fresh(checks, arch, stock, patched, folder):
     """Machines that never ran: the descriptions are equal to the last."""
     found = []
     for name, qemu in (('stock', stock), ('patched', patched)):
-        with new_machine(qemu, folder, f'fresh-{name}', '-S') as machine:
+        with new_machine(qemu, arch, folder, f'fresh-{name}',
+                         '-S') as machine:
             found.append(description(machine, os.path.join(folder, name)))
             machine.quit()
     lists = [devices(described) for described in found]
@@ -126,7 +125,8 @@ def verified_ticks(machine):
 def hop(checks, source, qemu, folder, name):
     """Live-migrate to a new QEMU; the old one is ended."""
     before = source.guest('ticker')['ticks']
-    target = new_machine(qemu, folder, name, '-incoming', 'defer')
+    target = new_machine(qemu, source.arch, folder, name,
+                         '-incoming', 'defer')
     try:
         target.start()
         target.cmd('migrate-incoming', uri=f'unix:{name}.sock')
@@ -146,9 +146,9 @@ def hop(checks, source, qemu, folder, name):
     return target
 
 
-def travel(checks, stock, patched, folder):
+def travel(checks, arch, stock, patched, folder):
     """Stock to patched to stock, under I/O all the way."""
-    machine = new_machine(stock, folder, 'stock')
+    machine = new_machine(stock, arch, folder, 'stock')
     try:
         machine.start()
         machine.wait_ready()
@@ -169,12 +169,15 @@ def travel(checks, stock, patched, folder):
                  differences(stock_list, patched_list))
 
 
-def test(checks):
-    stock, patched = stock_qemu(ARCH), patched_qemu(ARCH)
-    need_kit(ARCH)
+def test(checks, arch):
+    stock, patched = stock_qemu(arch), patched_qemu(arch)
+    need_kit(arch)
     with session.run_folder() as folder:
-        compare_fresh(checks, stock, patched, folder)
-        travel(checks, stock, patched, folder)
+        compare_fresh(checks, arch, stock, patched, folder)
+        travel(checks, arch, stock, patched, folder)
 
 
-run(__doc__, test)
+def main(arch):
+    run(f'Migrates an {arch} guest that does I/O on an IOThread from the '
+        'stock QEMU to the rebuilt one and back, and compares their '
+        'migration streams.', lambda checks: test(checks, arch))
