@@ -11,6 +11,7 @@
 #define CLOCKSOURCE "/sys/devices/system/clocksource/clocksource0/" \
                     "current_clocksource"
 #define CALIBRATION_NS 1000000000
+#define CALIBRATION_MAX_NS (10ll * CALIBRATION_NS)
 #define BRACKET_NS 5000     /* a reading that took longer was interrupted */
 #define READINGS 5
 
@@ -74,19 +75,24 @@ static Reading read_both(void)
     return best;
 }
 
-/* Known after the first second, unless both readings were interrupted */
+/*
+ * Compares the counter with the clock over one second at least.  Each thread
+ * has a beginning of its own, and takes a new one if it slept for long or the
+ * counter was set back: a suspend in between would make a wrong scale.
+ */
 static void calibrate(void)
 {
-    static gsize begun;
-    static Reading base;    /* set before begun */
-    Reading now;
+    static __thread Reading base;
+    uint64_t elapsed = monotonic_ns() - base.ns;
     uint64_t scale, none = 0;
+    Reading now;
 
-    if (g_once_init_enter(&begun)) {
+    if (!base.ns || elapsed > CALIBRATION_MAX_NS ||
+        tick_clock_ticks() < base.ticks) {
         base = read_both();
-        g_once_init_leave(&begun, 1);
+        return;
     }
-    if (monotonic_ns() - base.ns < CALIBRATION_NS) {
+    if (elapsed < CALIBRATION_NS) {
         return;
     }
     now = read_both();
