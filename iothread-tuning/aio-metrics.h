@@ -22,6 +22,7 @@ typedef struct AioMetric {
     bool nanoseconds;           /* a time; else a plain number */
     bool thread_clock;          /* from the thread's CPU clock, no counter */
     bool total;                 /* the sum of a histogram */
+    bool mean;                  /* 1000 x the counter / the one after it */
     size_t offset;              /* of the (first) counter in AioStats */
 } AioMetric;
 

@@ -131,6 +131,10 @@ static StatsSchemaValue *metric_schema_new(const AioMetric *metric)
         schema->has_base = true;
         schema->base = 10;
         schema->exponent = -9;
+    } else if (metric->mean) {
+        schema->has_base = true;
+        schema->base = 10;
+        schema->exponent = -3;
     }
     return schema;
 }

@@ -21,7 +21,7 @@
 #define TIMEOUT_US (60 * G_USEC_PER_SEC)
 
 static uint64_t requests = 100000;
-static gint64 poll_max_ns = 2000000000;
+static gint64 poll_max_ns = 1000000000;
 
 static void pin(pid_t tid, int cpu)
 {

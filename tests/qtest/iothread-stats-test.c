@@ -22,6 +22,7 @@ static const struct {
     const char *name;
     const char *type;
     bool seconds;
+    int exponent;       /* of a plain number */
 } schema[] = {
     { "loops", "cumulative" },
     { "poll-hits", "cumulative" },
@@ -33,8 +34,25 @@ static const struct {
     { "spurious-wakeups", "cumulative" },
     { "events", "cumulative" },
     { "poll-current", "instant", true },
+    { "timed-sleeps", "cumulative" },
+    { "timed-wakeups", "cumulative" },
+    { "plans", "cumulative" },
+    { "yields", "cumulative" },
+    { "cpu-limited", "cumulative" },
+    { "eventfds-cleared", "cumulative" },
+    { "wake-latency", "instant", true },
+    { "block-cpu", "instant", true },
+    { "poll-policy", "instant" },
+    { "poll-max-ns", "instant", true },
+    { "poll-grow", "instant" },
+    { "poll-shrink", "instant" },
+    { "poll-weight", "instant" },
+    { "poll-latency-weight", "instant" },
+    { "poll-cpu-limit", "instant" },
+    { "aio-max-batch", "instant" },
     { "requests", "cumulative" },
     { "submits", "cumulative" },
+    { "batch-mean", "instant", false, -3 },
     { "cpu-time", "cumulative", true },
     { "wait-histogram", "log2-histogram", true },
 };
@@ -98,7 +116,8 @@ static void test_schema(void)
             g_assert_cmpint(qdict_get_int(stat, "exponent"), ==, -9);
         } else {
             g_assert_false(qdict_haskey(stat, "unit"));
-            g_assert_cmpint(qdict_get_int(stat, "exponent"), ==, 0);
+            g_assert_cmpint(qdict_get_int(stat, "exponent"), ==,
+                            schema[i].exponent);
         }
     }
     qobject_unref(list);

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 nearmetal contributors */
+#include "qemu/osdep.h"
+#include "block/aio.h"
+#include "qapi/error.h"
+#include "qapi/qapi-types-qom.h"
+#include "qapi/visitor.h"
+#include "iothread-tuning/iothread-policy.h"
+#include "iothread-tuning/param-range.h"
+#include "iothread-tuning/poll-policy.h"
+
+QEMU_BUILD_BUG_ON((int)POLL_POLICY__MAX != (int)IO_THREAD_POLL_POLICY__MAX);
+
+static ParamRange policy_params[] = {
+    { "poll-weight", offsetof(IOThread, poll_weight),
+      0, POLL_WEIGHT_LIMIT },
+    { "poll-latency-weight", offsetof(IOThread, poll_latency_weight),
+      0, POLL_LATENCY_WEIGHT_LIMIT },
+    { "poll-cpu-limit", offsetof(IOThread, poll_cpu_limit),
+      0, POLL_CPU_LIMIT_LIMIT },
+};
+
+void iothread_policy_init(IOThread *iothread)
+{
+    iothread->poll_policy = IO_THREAD_POLL_POLICY_PREDICTIVE;
+    iothread->poll_weight = POLL_WEIGHT_DEFAULT;
+    iothread->poll_latency_weight = POLL_LATENCY_WEIGHT_DEFAULT;
+}
+
+bool iothread_policy_apply(IOThread *iothread, Error **errp)
+{
+    PollParams params = {
+        .kind = iothread->poll_policy,
+        .max_ns = iothread->poll_max_ns,
+        .grow = iothread->poll_grow,
+        .shrink = iothread->poll_shrink,
+        .weight = iothread->poll_weight,
+        .latency_weight = iothread->poll_latency_weight,
+        .cpu_limit = iothread->poll_cpu_limit,
+    };
+
+    return !iothread->ctx ||
+           aio_context_set_poll_policy(iothread->ctx, &params, errp);
+}
+
+static void policy_get_param(Object *obj, Visitor *v, const char *name,
+                             void *opaque, Error **errp)
+{
+    ParamRange *range = opaque;
+    int64_t *field = (void *)IOTHREAD(obj) + range->offset;
+
+    visit_type_int64(v, name, field, errp);
+}
+
+static void policy_set_param(Object *obj, Visitor *v, const char *name,
+                             void *opaque, Error **errp)
+{
+    IOThread *iothread = IOTHREAD(obj);
+    ParamRange *range = opaque;
+    int64_t *field = (void *)iothread + range->offset;
+
+    if (!param_range_visit(obj, v, range, field, errp)) {
+        return;
+    }
+    if (!iothread->poll_weight) {
+        iothread->poll_weight = POLL_WEIGHT_DEFAULT;
+    }
+    iothread_policy_apply(iothread, errp);
+}
+
+static int policy_get_kind(Object *obj, Error **errp)
+{
+    return IOTHREAD(obj)->poll_policy;
+}
+
+static void policy_set_kind(Object *obj, int kind, Error **errp)
+{
+    IOTHREAD(obj)->poll_policy = kind;
+    iothread_policy_apply(IOTHREAD(obj), errp);
+}
+
+void iothread_policy_class_init(ObjectClass *klass)
+{
+    object_class_property_add_enum(klass, "poll-policy", "IOThreadPollPolicy",
+                                   &IOThreadPollPolicy_lookup,
+                                   policy_get_kind, policy_set_kind);
+    for (int i = 0; i < ARRAY_SIZE(policy_params); i++) {
+        object_class_property_add(klass, policy_params[i].name, "int",
+                                  policy_get_param, policy_set_param,
+                                  NULL, &policy_params[i]);
+    }
+}
+
+void iothread_policy_info(const IOThread *iothread, IOThreadInfo *info)
+{
+    info->has_poll_policy = true;
+    info->poll_policy = iothread->poll_policy;
+    info->has_poll_weight = true;
+    info->poll_weight = iothread->poll_weight;
+    info->has_poll_latency_weight = true;
+    info->poll_latency_weight = iothread->poll_latency_weight;
+    info->has_poll_cpu_limit = true;
+    info->poll_cpu_limit = iothread->poll_cpu_limit;
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Copyright (C) 2026 nearmetal contributors
+ *
+ * A polling policy that expects what followed the same event before
+ *
+ * The loop does not know which event comes next, but it knows which came last:
+ * a completion follows a kick by the latency of the disk, a kick follows a
+ * completion by the time the guest takes.  So each handler has a histogram of
+ * the gaps that followed its events, and from time to time a plan is made from
+ * it: poll, sleep, poll again, block, see poll-plan.h.
+ */
+#ifndef NATIVE_UNIT_TEST
+#include "qemu/osdep.h"
+#endif
+#include <glib.h>
+#include "iothread-tuning/poll-plan.h"
+#include "iothread-tuning/poll-policy-int.h"
+
+/* Handlers beyond so many share a predictor; a power of two */
+#define PREDICTORS          64
+
+/* Samples between two plans: at first, and when a load has been known longer */
+#define REPLAN_MIN          4
+#define REPLAN_MAX          128
+
+/* Gaps with a smaller share than this so far are a surprise */
+#define SURPRISE_SHARE      0.02f
+
+/* So many more surprises than every sixteenth gap: the load has changed */
+#define SURPRISE_MAX        4
+#define SURPRISE_ONE        16
+
+/* The shortest sleep that measures how long waking takes */
+#define PROBE_MIN_NS        4000
+
+typedef struct Predictor {
+    GapHistogram gaps;
+    PollPlan plan;
+    unsigned wake_generation;   /* of the wake latencies of the plan */
+    int replan_in;              /* samples until the next plan */
+    int replan_after;           /* ... and until the one after it */
+    int surprise;               /* in 1 / SURPRISE_ONE */
+} Predictor;
+
+typedef struct PredictiveState {
+    Predictor *predictor[PREDICTORS];
+    Predictor *current;         /* of the handler that had the latest event */
+    uint32_t last_id;
+    bool woken;                 /* a timed sleep of this gap ran out */
+    bool learned;               /* the latest wait's gap has been counted */
+} PredictiveState;
+
+static void predictor_reset(Predictor *pr)
+{
+    *pr = (Predictor) {
+        .replan_in = REPLAN_MIN,
+        .replan_after = REPLAN_MIN,
+    };
+    gap_histogram_reset(&pr->gaps);
+}
+
+static void poll_predictive_reset(PollPolicy *p)
+{
+    PredictiveState *s = p->state;
+
+    for (int i = 0; i < PREDICTORS; i++) {
+        g_clear_pointer(&s->predictor[i], g_free);
+    }
+    s->current = NULL;
+    s->woken = false;
+}
+
+/* All polling of a gap together stays within poll-max-ns */
+static int64_t predictive_poll(const PollPolicy *p, int64_t until)
+{
+    return MIN(until - poll_gap_elapsed(p), p->params.max_ns - p->gap_polled);
+}
+
+/* How long to sleep so that the thread runs in time, 0 or less: not at all */
+static int64_t predictive_sleep(const PollPolicy *p, const PollPlan *plan)
+{
+    int64_t ns = plan->wake - poll_gap_elapsed(p);
+
+    return ns - wake_latency_margin(&p->wake, ns);
+}
+
+static int64_t poll_predictive_begin(PollPolicy *p, int64_t wanted)
+{
+    PredictiveState *s = p->state;
+    int64_t elapsed = poll_gap_elapsed(p);
+    const PollPlan *plan;
+
+    if (!s->current || !s->current->plan.typical) {
+        return 0;
+    }
+    plan = &s->current->plan;
+    if (elapsed < plan->poll_first) {
+        return predictive_poll(p, plan->poll_first);
+    }
+    if (plan->wake == INT64_MAX ||
+        (!s->woken && predictive_sleep(p, plan) > 0)) {
+        return 0;
+    }
+    return MAX(predictive_poll(p, plan->poll_last), 0);
+}
+
+/* A sleep without limit is given one now and then, to measure the wakeup */
+static int64_t predictive_probe(const PollPolicy *p, const PollPlan *plan)
+{
+    int64_t ns = (plan->typical - poll_gap_elapsed(p)) / 2;
+
+    if (ns < PROBE_MIN_NS || !wake_latency_due(&p->wake, ns)) {
+        return -1;
+    }
+    return ns;
+}
+
+static int64_t poll_predictive_sleep(PollPolicy *p)
+{
+    PredictiveState *s = p->state;
+    const PollPlan *plan;
+
+    if (!s->current || !s->current->plan.typical || s->woken) {
+        return -1;
+    }
+    plan = &s->current->plan;
+    if (plan->wake == INT64_MAX || poll_gap_elapsed(p) >= plan->wake) {
+        return predictive_probe(p, plan);
+    }
+    /* 0 if it is too late to sleep: the loop asks again, and polls */
+    return MAX(predictive_sleep(p, plan), 0);
+}
+
+static void poll_predictive_waited(PollPolicy *p, const PollWait *wait)
+{
+    PredictiveState *s = p->state;
+
+    s->learned = false;
+    if (p->sleep_limit >= 0 && wait->sleep_limit == p->sleep_limit &&
+        !wait->woken && wait->slept_ns >= wait->sleep_limit) {
+        s->woken = true;
+    }
+}
+
+static void predictor_plan(PollPolicy *p, Predictor *pr)
+{
+    PollCosts costs = {
+        .max_poll_ns = p->params.max_ns,
+        .latency_weight = p->params.latency_weight,
+        .block_cpu_ns = p->block_cpu_ns,
+        .wake = &p->wake,
+    };
+
+    pr->plan = poll_plan_make(&pr->gaps, &costs);
+    pr->wake_generation = p->wake.generation;
+    pr->replan_in = pr->replan_after;
+    pr->replan_after = MIN(pr->replan_after * 2, REPLAN_MAX);
+    p->counts.replans++;
+}
+
+/* The load has changed: what was learned from the old one is in the way */
+static void predictor_surprised(Predictor *pr)
+{
+    gap_histogram_forget(&pr->gaps);
+    pr->surprise = 0;
+    pr->replan_in = 0;
+    pr->replan_after = REPLAN_MIN;
+}
+
+static void predictor_learn(PollPolicy *p, Predictor *pr, int64_t gap)
+{
+    float share = gap_histogram_add(&pr->gaps, gap);
+
+    if (share < SURPRISE_SHARE) {
+        pr->surprise += SURPRISE_ONE;
+    } else {
+        pr->surprise -= pr->surprise > 0;
+    }
+    pr->replan_in--;
+    if (pr->surprise >= SURPRISE_MAX * SURPRISE_ONE) {
+        predictor_surprised(pr);
+    }
+    if (pr->replan_in <= 0 || pr->wake_generation != p->wake.generation) {
+        predictor_plan(p, pr);
+    }
+}
+
+static Predictor *predictive_lookup(PredictiveState *s, PollHandler *h)
+{
+    Predictor **slot;
+
+    if (!h->id) {
+        h->id = ++s->last_id ?: ++s->last_id;
+    }
+    slot = &s->predictor[h->id % PREDICTORS];
+    if (!*slot) {
+        *slot = g_new(Predictor, 1);
+        predictor_reset(*slot);
+    }
+    return *slot;
+}
+
+static void poll_predictive_event(PollPolicy *p, PollHandler *h)
+{
+    PredictiveState *s = p->state;
+
+    if (!s->learned && s->current) {
+        predictor_learn(p, s->current, poll_gap_sample(p));
+    }
+    s->learned = true;
+    s->woken = false;
+    s->current = predictive_lookup(s, h);
+}
+
+const PollPolicyOps poll_predictive_ops = {
+    .name = "predictive",
+    .state_size = sizeof(PredictiveState),
+    .clears_eventfds = true,
+    .reset = poll_predictive_reset,
+    .begin = poll_predictive_begin,
+    .sleep = poll_predictive_sleep,
+    .waited = poll_predictive_waited,
+    .event = poll_predictive_event,
+};

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 nearmetal contributors */
+#ifndef NATIVE_UNIT_TEST
+#include "qemu/osdep.h"
+#endif
+#include <glib.h>
+#include "iothread-tuning/wake-latency.h"
+
+/*
+ * Before the first measurement: on the low side, so that sleeping is tried and
+ * thereby measured
+ */
+#define WAKE_LATENCY_PRIOR_NS   4000
+
+/* One preemption must not be taken for the latency of every wakeup */
+#define WAKE_LATENCY_MAX_NS     200000
+
+/* The weight of a new sample is 1 / this */
+#define WAKE_LATENCY_SMOOTHING  8
+
+/* Sleeps after which a measurement is out of date */
+#define WAKE_LATENCY_AGE        512
+
+static unsigned wake_latency_class(int64_t ns)
+{
+    unsigned bits = ns < 4096 ? 0 : 63 - __builtin_clzll(ns / 4096);
+
+    return MIN(bits / 2, WAKE_LATENCY_CLASSES - 1);
+}
+
+void wake_latency_reset(WakeLatency *w)
+{
+    *w = (WakeLatency) { .generation = w->generation + 1 };
+}
+
+/* The class for @ns, or the measured one nearest to it; NULL without any */
+static const WakeLatencyClass *wake_latency_lookup(const WakeLatency *w,
+                                                   int64_t ns)
+{
+    int class = wake_latency_class(ns);
+
+    for (int distance = 0; distance < WAKE_LATENCY_CLASSES; distance++) {
+        int below = class - distance, above = class + distance;
+
+        if (below >= 0 && w->classes[below].samples) {
+            return &w->classes[below];
+        }
+        if (above < WAKE_LATENCY_CLASSES && w->classes[above].samples) {
+            return &w->classes[above];
+        }
+    }
+    return NULL;
+}
+
+static void wake_latency_tell(WakeLatency *w, unsigned class)
+{
+    int64_t mean = w->classes[class].mean;
+    int64_t change = ABS(mean - w->told[class]);
+
+    if (change > w->told[class] / 4 + 250) {
+        w->told[class] = mean;
+        w->generation++;
+    }
+}
+
+void wake_latency_sample(WakeLatency *w, int64_t limit, int64_t late)
+{
+    unsigned class = wake_latency_class(limit);
+    WakeLatencyClass *c = &w->classes[class];
+
+    late = CLAMP(late, 0, WAKE_LATENCY_MAX_NS);
+    c->age = 0;
+    if (!c->samples) {
+        c->mean = late;
+        c->deviation = late / 4;
+    } else {
+        /* Averages over all samples at first, then over the latest ones */
+        int64_t n = MIN(c->samples + 1, WAKE_LATENCY_SMOOTHING);
+
+        /* A late one among many in time moves the mean, but not by its all */
+        late = MIN(late, c->mean + 8 * c->deviation + 1000);
+        c->deviation += (ABS(late - c->mean) - c->deviation) / n;
+        c->mean += (late - c->mean) / n;
+    }
+    c->samples += c->samples < WAKE_LATENCY_SMOOTHING;
+    wake_latency_tell(w, class);
+}
+
+void wake_latency_slept(WakeLatency *w, int64_t ns)
+{
+    WakeLatencyClass *c = &w->classes[wake_latency_class(ns)];
+
+    c->age += c->age < WAKE_LATENCY_AGE;
+}
+
+bool wake_latency_due(const WakeLatency *w, int64_t ns)
+{
+    const WakeLatencyClass *c = &w->classes[wake_latency_class(ns)];
+
+    return !c->samples || c->age >= WAKE_LATENCY_AGE;
+}
+
+int64_t wake_latency_mean(const WakeLatency *w, int64_t ns)
+{
+    const WakeLatencyClass *c = wake_latency_lookup(w, ns);
+
+    return c ? c->mean : WAKE_LATENCY_PRIOR_NS;
+}
+
+int64_t wake_latency_margin(const WakeLatency *w, int64_t ns)
+{
+    const WakeLatencyClass *c = wake_latency_lookup(w, ns);
+
+    return c ? c->mean + 3 * c->deviation : WAKE_LATENCY_PRIOR_NS * 3 / 2;
+}
