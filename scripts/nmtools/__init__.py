@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: nearmetal contributors
+"""What iothread-top and iothread-tune share: a running QEMU, seen over QMP.
+
+Needs Python and nothing else of this project, built or not, so that a clone on
+the host of the VMs is enough."""
+
+
+class ToolError(Exception):
+    """A failure that one line explains, with the remedy."""

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: nearmetal contributors
+"""Around a tool's work: options, messages, and the exit status."""
+
+import argparse
+import os
+import sys
+
+from . import ToolError
+from .stop import Stopped
+
+ADDRESS_HELP = ('path of a QMP socket, HOST:PORT, or libvirt:DOMAIN')
+
+
+class Parser(argparse.ArgumentParser):
+    """Errors on one line."""
+
+    def error(self, message):
+        self.exit(2, f'{self.prog}: error: {message} (see {self.prog} -h)\n')
+
+
+def number(kind, low, high):
+    """The type of an option: a number within a range."""
+    def parse(text):
+        try:
+            value = kind(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(
+                f"'{text}' is no number") from None
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(
+                f'must be from {low} to {high}, not {text}')
+        return value
+    return parse
+
+
+def say(program, text):
+    """A line on stderr, whatever has become of stderr, also in a handler."""
+    try:
+        os.write(sys.stderr.fileno(), f'{program}: {text}\n'.encode())
+    except (OSError, ValueError, AttributeError):
+        pass
+
+
+def run(program, work):
+    """The exit status of WORK(), which returns its own; one line of error."""
+    try:
+        status = work()
+        sys.stdout.flush()
+        return status
+    except Stopped as stopped:
+        return stopped.status
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; Python's exit flushes again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except ToolError as error:
+        say(program, f'error: {error}')
+        return 1
