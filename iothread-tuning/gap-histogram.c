@@ -12,7 +12,10 @@
 #define GAP_NEXT_MAX    1e6f
 
 /* Buckets either side that count as nearly the same gap */
-#define GAP_NEAR        2
+#define GAP_NEAR        4
+
+/* Samples' weight that is left after forgetting */
+#define GAP_KEPT        4
 
 void gap_histogram_reset(GapHistogram *g)
 {
@@ -31,7 +34,7 @@ unsigned gap_bucket(int64_t ns)
         return GAP_OVERFLOW;
     }
     return 1 + (octave - GAP_FIRST_OCTAVE) * GAP_SUBBUCKETS +
-           ((ns >> (octave - 3)) & (GAP_SUBBUCKETS - 1));
+           ((ns >> (octave - GAP_SUBBUCKET_BITS)) & (GAP_SUBBUCKETS - 1));
 }
 
 int64_t gap_bucket_start(unsigned bucket)
@@ -46,7 +49,7 @@ int64_t gap_bucket_start(unsigned bucket)
     }
     octave = GAP_FIRST_OCTAVE + (bucket - 1) / GAP_SUBBUCKETS;
     sub = (bucket - 1) % GAP_SUBBUCKETS;
-    return (int64_t)(GAP_SUBBUCKETS + sub) << (octave - 3);
+    return (int64_t)(GAP_SUBBUCKETS + sub) << (octave - GAP_SUBBUCKET_BITS);
 }
 
 static void gap_histogram_scale(GapHistogram *g, float factor)
@@ -62,16 +65,22 @@ static void gap_histogram_scale(GapHistogram *g, float factor)
     }
 }
 
-float gap_histogram_add(GapHistogram *g, int64_t ns)
+static bool gap_is_surprise(const GapHistogram *g, int bucket)
 {
-    int bucket = gap_bucket(ns);
-    int first = MAX(bucket - GAP_NEAR, 0);
-    int last = MIN(bucket + GAP_NEAR, GAP_OVERFLOW);
-    float total = g->total, near = 0;
+    float usual = g->total * GAP_SURPRISE, near = g->weight[bucket];
 
-    for (int i = first; i <= last; i++) {
-        near += g->weight[i];
+    for (int i = 1; i <= GAP_NEAR && near < usual; i++) {
+        near += bucket >= i ? g->weight[bucket - i] : 0;
+        near += bucket + i < GAP_BUCKETS ? g->weight[bucket + i] : 0;
     }
+    return near < usual || g->total <= 0;
+}
+
+bool gap_histogram_add(GapHistogram *g, int64_t ns)
+{
+    unsigned bucket = gap_bucket(ns);
+    bool surprise = gap_is_surprise(g, bucket);
+
     g->weight[bucket] += g->next;
     g->total += g->next;
     g->next *= GAP_GROWTH;
@@ -79,10 +88,14 @@ float gap_histogram_add(GapHistogram *g, int64_t ns)
         gap_histogram_scale(g, 1 / g->next);
         g->next = 1.0f;
     }
-    return total > 0 ? near / total : 0;
+    return surprise;
 }
 
 void gap_histogram_forget(GapHistogram *g)
 {
-    gap_histogram_scale(g, 0.25f);
+    float kept = GAP_KEPT * g->next;
+
+    if (g->total > kept) {
+        gap_histogram_scale(g, kept / g->total);
+    }
 }

@@ -6,9 +6,6 @@
 #include <glib.h>
 #include "iothread-tuning/poll-budget.h"
 
-/* Polls shorter than this find nothing that is worth their entry */
-#define POLL_BUDGET_MIN_NS      1000
-
 /* A sample this old says nothing about the time that was polled */
 #define POLL_YIELD_STALE_NS     100000000
 
@@ -33,8 +30,7 @@ static void poll_budget_fill(PollBudget *b, int64_t now)
         b->filled = now;
     } else if (elapsed >= 100) {
         b->tokens = MIN(b->tokens + elapsed / 100 * b->limit, burst);
-        b->filled += elapsed / 100 * 100;
-        b->filled = MAX(b->filled, now - POLL_BUDGET_BURST_NS);
+        b->filled = now - elapsed % 100;
     }
 }
 

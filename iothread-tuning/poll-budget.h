@@ -13,6 +13,9 @@
 /* The budget saves up what it is given in this time, and no more */
 #define POLL_BUDGET_BURST_NS    100000000
 
+/* Polls shorter than this find nothing that is worth their entry */
+#define POLL_BUDGET_MIN_NS      1000
+
 /* A token bucket of time that may be polled in vain */
 typedef struct PollBudget {
     int64_t limit;      /* % of a CPU, 0: no limit */
@@ -26,6 +29,14 @@ void poll_budget_reset(PollBudget *b, int64_t limit);
  * poll_budget_allow: how much of @ns of polling there is budget for at @now
  */
 int64_t poll_budget_allow(PollBudget *b, int64_t now, int64_t ns);
+
+/**
+ * poll_budget_left: was there any budget when it was last looked at?
+ */
+static inline bool poll_budget_left(const PollBudget *b)
+{
+    return !b->limit || !b->filled || b->tokens >= POLL_BUDGET_MIN_NS;
+}
 
 /**
  * poll_budget_spend: @ns were polled in vain

@@ -23,9 +23,9 @@
  * An event that is later than nearly all before it is still likely to come
  * soon, and rare enough that waiting for it costs little: if the share of gaps
  * beyond the last poll is smaller than this, polling goes on for as long as
- * would pay for half a block.
+ * would pay for a block.
  */
-#define PLAN_TAIL_SHARE     0.01f
+#define PLAN_TAIL_SHARE     0.03f
 
 /* Beyond the histogram; only how long the CPU will have been idle matters */
 #define PLAN_OVERFLOW_NS    3000000
@@ -141,6 +141,17 @@ static float plan_polling(const Planner *pl, int from, int to, int64_t since)
            pl->survival[to] * (pl->range[to - 1].end - since);
 }
 
+/*
+ * By how much the thread runs before @wake, on average, if it sleeps from
+ * @first so as to be in time
+ */
+static int64_t plan_early(const PollCosts *c, int64_t first, int64_t wake)
+{
+    int64_t limit = wake_latency_limit(c->wake, wake - first);
+
+    return wake - first - limit - wake_latency_mean(c->wake, limit);
+}
+
 static void planner_offer(Planner *pl, float cost, const PollPlan *plan)
 {
     if (cost < pl->best_cost) {
@@ -158,11 +169,11 @@ static void planner_try_wakes(Planner *pl, int a, int b, float before)
     const PollCosts *c = pl->costs;
     int64_t first = planner_since(pl, a);
     int64_t wake = pl->range[b].start;
-    int64_t margin = wake_latency_margin(c->wake, wake - first);
-    /* Woken early by what the margin is over the mean, the rest is polled */
-    int64_t early = margin - wake_latency_mean(c->wake, wake - first);
+    int64_t limit = wake_latency_limit(c->wake, wake - first);
+    /* Woken before that, on average, and the rest is polled */
+    int64_t early = plan_early(c, first, wake);
 
-    if (wake - first < margin + PLAN_MIN_SLEEP_NS) {
+    if (limit < PLAN_MIN_SLEEP_NS) {
         return;
     }
     before += pl->asleep[a][b] + pl->survival[b] * early;
@@ -170,7 +181,7 @@ static void planner_try_wakes(Planner *pl, int a, int b, float before)
         int64_t last = pl->range[end - 1].end;
         PollPlan plan = { first, wake, last, pl->best.typical };
 
-        if (first + margin + last - wake > c->max_poll_ns) {
+        if (first + early + last - wake > c->max_poll_ns) {
             break;
         }
         planner_offer(pl, before + plan_polling(pl, b, end, wake) +
@@ -208,10 +219,10 @@ static void planner_extend(Planner *pl, const PollCosts *c)
     }
     if (sleeps) {
         polled += plan->poll_last - plan->wake +
-                  wake_latency_margin(c->wake, plan->wake - plan->poll_first);
+                  plan_early(c, plan->poll_first, plan->wake);
     }
     if (*last && beyond < PLAN_TAIL_SHARE) {
-        *last += CLAMP(c->max_poll_ns - polled, 0, block / 2);
+        *last += CLAMP(c->max_poll_ns - polled, 0, block);
     }
 }
 

@@ -116,24 +116,33 @@ int64_t poll_policy_begin(PollPolicy *p, int64_t now, int64_t wanted)
 int64_t poll_policy_sleep(PollPolicy *p, int64_t now)
 {
     p->now = now;
-    p->sleep_limit = p->may_poll && p->ops->sleep ? p->ops->sleep(p) : -1;
+    /* Woken without a budget it could only block again */
+    if (!p->may_poll || !poll_budget_left(&p->budget)) {
+        p->sleep_limit = -1;
+        return -1;
+    }
+    p->sleep_limit = p->ops->sleep ? p->ops->sleep(p) : -1;
     p->counts.timed_sleeps += p->sleep_limit >= 0;
     return p->sleep_limit;
 }
 
-/* A sleep that ran into its limit shows how long waking takes */
+/*
+ * A sleep that ran into its limit shows how long waking takes.  If an event
+ * came while the thread was waking it took at least that long; were this left
+ * out, a latency that has risen would never be noticed.
+ */
 static void poll_policy_slept(PollPolicy *p, const PollWait *wait)
 {
-    bool expired = !wait->woken && wait->sleep_limit > 0 &&
-                   wait->slept_ns >= wait->sleep_limit;
+    int64_t late = wait->slept_ns - wait->sleep_limit;
+    bool expired = !wait->woken && wait->sleep_limit > 0 && late >= 0;
 
-    if (expired) {
-        wake_latency_sample(&p->wake, wait->sleep_limit,
-                            wait->slept_ns - wait->sleep_limit);
+    if (expired || (wait->sleep_limit > 0 &&
+                    late > wake_latency_mean(&p->wake, wait->sleep_limit))) {
+        wake_latency_sample(&p->wake, wait->sleep_limit, late);
         p->counts.wake_latency = wake_latency_mean(&p->wake,
                                                    wait->sleep_limit);
     } else {
-        wake_latency_slept(&p->wake, wait->slept_ns);
+        wake_latency_slept(&p->wake);
     }
     if (expired && wait->sleep_limit == p->sleep_limit) {
         p->counts.timed_wakeups++;

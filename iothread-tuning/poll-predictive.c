@@ -20,12 +20,14 @@
 /* Handlers beyond so many share a predictor; a power of two */
 #define PREDICTORS          64
 
-/* Samples between two plans: at first, and when a load has been known longer */
+/*
+ * Samples between two plans: at first, and when a load has been known longer,
+ * then if they took this long, or else so many
+ */
 #define REPLAN_MIN          4
-#define REPLAN_MAX          128
-
-/* Gaps with a smaller share than this so far are a surprise */
-#define SURPRISE_SHARE      0.02f
+#define REPLAN_OFTEN        64
+#define REPLAN_NS           1000000
+#define REPLAN_MAX          512
 
 /* So many more surprises than every sixteenth gap: the load has changed */
 #define SURPRISE_MAX        4
@@ -38,8 +40,9 @@ typedef struct Predictor {
     GapHistogram gaps;
     PollPlan plan;
     unsigned wake_generation;   /* of the wake latencies of the plan */
-    int replan_in;              /* samples until the next plan */
-    int replan_after;           /* ... and until the one after it */
+    int64_t planned;            /* when */
+    int samples;                /* since then */
+    int replan_after;           /* samples until the next plan */
     int surprise;               /* in 1 / SURPRISE_ONE */
 } Predictor;
 
@@ -54,7 +57,6 @@ typedef struct PredictiveState {
 static void predictor_reset(Predictor *pr)
 {
     *pr = (Predictor) {
-        .replan_in = REPLAN_MIN,
         .replan_after = REPLAN_MIN,
     };
     gap_histogram_reset(&pr->gaps);
@@ -80,9 +82,7 @@ static int64_t predictive_poll(const PollPolicy *p, int64_t until)
 /* How long to sleep so that the thread runs in time, 0 or less: not at all */
 static int64_t predictive_sleep(const PollPolicy *p, const PollPlan *plan)
 {
-    int64_t ns = plan->wake - poll_gap_elapsed(p);
-
-    return ns - wake_latency_margin(&p->wake, ns);
+    return wake_latency_limit(&p->wake, plan->wake - poll_gap_elapsed(p));
 }
 
 static int64_t poll_predictive_begin(PollPolicy *p, int64_t wanted)
@@ -154,8 +154,9 @@ static void predictor_plan(PollPolicy *p, Predictor *pr)
 
     pr->plan = poll_plan_make(&pr->gaps, &costs);
     pr->wake_generation = p->wake.generation;
-    pr->replan_in = pr->replan_after;
-    pr->replan_after = MIN(pr->replan_after * 2, REPLAN_MAX);
+    pr->samples = 0;
+    pr->planned = p->now;
+    pr->replan_after = MIN(pr->replan_after * 2, REPLAN_OFTEN);
     p->counts.replans++;
 }
 
@@ -164,24 +165,31 @@ static void predictor_surprised(Predictor *pr)
 {
     gap_histogram_forget(&pr->gaps);
     pr->surprise = 0;
-    pr->replan_in = 0;
     pr->replan_after = REPLAN_MIN;
+}
+
+/* Planning takes up to some microseconds, so not too often in fast loads */
+static bool predictor_wants_plan(const PollPolicy *p, const Predictor *pr)
+{
+    if (pr->samples < pr->replan_after) {
+        return pr->wake_generation != p->wake.generation;
+    }
+    return pr->replan_after < REPLAN_OFTEN || pr->samples >= REPLAN_MAX ||
+           p->now - pr->planned >= REPLAN_NS;
 }
 
 static void predictor_learn(PollPolicy *p, Predictor *pr, int64_t gap)
 {
-    float share = gap_histogram_add(&pr->gaps, gap);
-
-    if (share < SURPRISE_SHARE) {
+    if (gap_histogram_add(&pr->gaps, gap)) {
         pr->surprise += SURPRISE_ONE;
     } else {
         pr->surprise -= pr->surprise > 0;
     }
-    pr->replan_in--;
+    pr->samples++;
     if (pr->surprise >= SURPRISE_MAX * SURPRISE_ONE) {
         predictor_surprised(pr);
-    }
-    if (pr->replan_in <= 0 || pr->wake_generation != p->wake.generation) {
+        predictor_plan(p, pr);
+    } else if (predictor_wants_plan(p, pr)) {
         predictor_plan(p, pr);
     }
 }

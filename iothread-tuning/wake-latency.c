@@ -86,11 +86,11 @@ void wake_latency_sample(WakeLatency *w, int64_t limit, int64_t late)
     wake_latency_tell(w, class);
 }
 
-void wake_latency_slept(WakeLatency *w, int64_t ns)
+void wake_latency_slept(WakeLatency *w)
 {
-    WakeLatencyClass *c = &w->classes[wake_latency_class(ns)];
-
-    c->age += c->age < WAKE_LATENCY_AGE;
+    for (int i = 0; i < WAKE_LATENCY_CLASSES; i++) {
+        w->classes[i].age += w->classes[i].age < WAKE_LATENCY_AGE;
+    }
 }
 
 bool wake_latency_due(const WakeLatency *w, int64_t ns)
@@ -107,9 +107,17 @@ int64_t wake_latency_mean(const WakeLatency *w, int64_t ns)
     return c ? c->mean : WAKE_LATENCY_PRIOR_NS;
 }
 
-int64_t wake_latency_margin(const WakeLatency *w, int64_t ns)
+static int64_t wake_latency_margin(const WakeLatency *w, int64_t ns)
 {
     const WakeLatencyClass *c = wake_latency_lookup(w, ns);
 
     return c ? c->mean + 3 * c->deviation : WAKE_LATENCY_PRIOR_NS * 3 / 2;
+}
+
+int64_t wake_latency_limit(const WakeLatency *w, int64_t ns)
+{
+    /* What counts is the latency of the sleep that comes out, not of @ns */
+    int64_t limit = ns - wake_latency_margin(w, ns);
+
+    return ns - wake_latency_margin(w, MAX(limit, 0));
 }

@@ -37,9 +37,9 @@ void wake_latency_reset(WakeLatency *w);
 void wake_latency_sample(WakeLatency *w, int64_t limit, int64_t late);
 
 /**
- * wake_latency_slept: a sleep of @ns ended that measured nothing
+ * wake_latency_slept: a sleep ended that measured nothing
  */
-void wake_latency_slept(WakeLatency *w, int64_t ns);
+void wake_latency_slept(WakeLatency *w);
 
 /**
  * wake_latency_due: are sleeps of about @ns in need of a new measurement?
@@ -53,9 +53,9 @@ bool wake_latency_due(const WakeLatency *w, int64_t ns);
 int64_t wake_latency_mean(const WakeLatency *w, int64_t ns);
 
 /**
- * wake_latency_margin: ns by which to wake earlier in order to be in time for
- * all but a few events
+ * wake_latency_limit: how long to sleep in order to run again @ns from now, but
+ * for a few times; 0 or less if there is no time to sleep
  */
-int64_t wake_latency_margin(const WakeLatency *w, int64_t ns);
+int64_t wake_latency_limit(const WakeLatency *w, int64_t ns);
 
 #endif /* IOTHREAD_TUNING_WAKE_LATENCY_H */

@@ -9,6 +9,7 @@
 #include "qapi/error.h"
 #include "qemu/main-loop.h"
 #include "iothread-tuning/aio-metrics.h"
+#include "iothread-tuning/poll-policy.h"
 
 typedef struct Source {
     EventNotifier notifier;     /* must be first: the handlers' opaque */
@@ -237,6 +238,103 @@ static void test_block_time(void)
     teardown();
 }
 
+static void set_policy(PollPolicyKind kind)
+{
+    PollParams params = {
+        .kind = kind, .max_ns = NANOSECONDS_PER_SECOND, .latency_weight = 1000,
+    };
+
+    aio_context_set_poll_policy(ctx, &params, &error_abort);
+}
+
+/* Nothing but the other thread may end the block after these events */
+static void check_cleared(PollPolicyKind kind)
+{
+    uint64_t cleared, hits, before;
+    GThread *thread;
+
+    setup();
+    set_policy(kind);
+    cleared = metric("eventfds-cleared");
+    hits = metric("poll-hits");
+    for (int i = 0; i < 200; i++) {
+        source_fire(&a);
+        aio_poll(ctx, true);
+    }
+    g_assert_cmpuint(metric("poll-hits"), >, hits);
+    before = metric("block-time");
+    thread = g_thread_new("notify", notify, NULL);
+    do {
+        aio_poll(ctx, true);    /* polls, may sleep for a while, blocks */
+    } while (metric("block-time") - before < 5 * 1000 * 1000);
+    g_assert_cmpuint(metric("eventfds-cleared"), >, cleared);
+    g_thread_join(thread);
+    settle();
+    set_poll_max_ns(0);
+    teardown();
+}
+
+static void test_weighted_clears(void)
+{
+    check_cleared(POLL_POLICY_WEIGHTED);
+}
+
+static void test_predictive_clears(void)
+{
+    check_cleared(POLL_POLICY_PREDICTIVE);
+}
+
+static int unpolled_fd[2];
+static unsigned unpolled_events;
+
+static void unpolled_read(void *opaque)
+{
+    char c;
+
+    g_assert_cmpint(read(unpolled_fd[0], &c, 1), ==, 1);
+    unpolled_events++;
+}
+
+static void *unpolled_write(void *opaque)
+{
+    g_usleep(10 * 1000);
+    g_assert_cmpint(write(unpolled_fd[1], "x", 1), ==, 1);
+    return NULL;
+}
+
+/* Others are polled beside it, and it is heard while they are */
+static void test_handler_without_io_poll(void)
+{
+    uint64_t hits;
+    GThread *thread;
+
+    setup();
+    g_assert_cmpint(pipe(unpolled_fd), ==, 0);
+    aio_set_fd_handler(ctx, unpolled_fd[0], unpolled_read, NULL, NULL, NULL,
+                       unpolled_fd);
+    make_stale();
+    settle();
+    set_poll_max_ns(NANOSECONDS_PER_SECOND);
+    hits = metric("poll-hits");
+    for (int i = 0; i < 100; i++) {
+        source_fire(&a);
+        aio_poll(ctx, true);
+    }
+    g_assert_cmpuint(metric("poll-hits"), >=, hits + 50);
+
+    thread = g_thread_new("unpolled", unpolled_write, NULL);
+    while (!unpolled_events) {
+        source_fire(&a);        /* polling hits every time */
+        aio_poll(ctx, true);
+    }
+    g_thread_join(thread);
+    aio_set_fd_handler(ctx, unpolled_fd[0], NULL, NULL, NULL, NULL, NULL);
+    close(unpolled_fd[0]);
+    close(unpolled_fd[1]);
+    set_poll_max_ns(0);
+    teardown();
+}
+
 int main(int argc, char **argv)
 {
     qemu_init_main_loop(&error_abort);
@@ -249,5 +347,8 @@ int main(int argc, char **argv)
     g_test_add_func("/aio-loop/woken-for-nothing", test_woken_for_nothing);
     g_test_add_func("/aio-loop/bottom-half", test_bottom_half_is_no_event);
     g_test_add_func("/aio-loop/block-time", test_block_time);
+    g_test_add_func("/aio-loop/clears/weighted", test_weighted_clears);
+    g_test_add_func("/aio-loop/clears/predictive", test_predictive_clears);
+    g_test_add_func("/aio-loop/no-io-poll", test_handler_without_io_poll);
     return g_test_run();
 }

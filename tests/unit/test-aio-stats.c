@@ -8,16 +8,21 @@
 #include <string.h>
 #include "iothread-tuning/aio-metrics.h"
 
-static uint64_t events(const AioStats *s)
+static uint64_t read_metric(const AioStats *s, const char *name)
 {
     const AioMetric *m = aio_metrics;
     uint64_t value;
 
-    while (strcmp(m->name, "events")) {
+    while (strcmp(m->name, name)) {
         m++;
     }
     g_assert_cmpuint(aio_metric_read(s, m, &value), ==, 1);
     return value;
+}
+
+static uint64_t events(const AioStats *s)
+{
+    return read_metric(s, "events");
 }
 
 static void test_wait_bucket(void)
@@ -172,7 +177,7 @@ static void test_metrics(void)
         for (const AioMetric *other = m + 1; other->name; other++) {
             g_assert_cmpstr(m->name, !=, other->name);
         }
-        if (m->thread_clock || m->total) {
+        if (m->thread_clock || m->total || m->mean) {
             continue;
         }
         n = aio_metric_read(&s, m, values);
@@ -182,6 +187,16 @@ static void test_metrics(void)
         reported += n * sizeof(AioCounter);
     }
     g_assert_cmpuint(reported, ==, scratch);
+}
+
+static void test_batch_mean(void)
+{
+    AioStats s = {};
+
+    g_assert_cmpuint(read_metric(&s, "batch-mean"), ==, 0);
+    aio_stats_submit(&s, 3);
+    aio_stats_submit(&s, 2);
+    g_assert_cmpuint(read_metric(&s, "batch-mean"), ==, 2500);
 }
 
 /* A reader on another thread sees whole values that never go back */
@@ -224,6 +239,7 @@ int main(int argc, char **argv)
     g_test_add_func("/aio-stats/histogram", test_histogram);
     g_test_add_func("/aio-stats/submit", test_submit);
     g_test_add_func("/aio-stats/metrics", test_metrics);
+    g_test_add_func("/aio-stats/batch-mean", test_batch_mean);
     g_test_add_func("/aio-stats/concurrent-reader", test_concurrent_reader);
     return g_test_run();
 }

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Copyright (C) 2026 nearmetal contributors
+ *
+ * The regression test of the predictive policy
+ */
+#include <glib.h>
+#include "iothread-tuning/sim/sim.h"
+
+#define MEAN_LIMIT      1.10
+#define WORST_LIMIT     1.35
+
+/*
+ * The limits are for the default lambda; with others the policy must do well,
+ * but what sets it apart from the optimum, to know the future, weighs more.
+ */
+#define WORST_LIMIT_OTHERS  1.50
+
+static const int check_lambdas[] = { POLL_LATENCY_WEIGHT_DEFAULT, 1, 20 };
+
+#define CHECK_SEEDS     3
+
+/* Changes of load need time to show; the rest does not */
+#define CHECK_REQUESTS          12000
+#define CHECK_REQUESTS_PHASES   90000
+
+static GArray *check_rows(const SimConfig *config)
+{
+    unsigned which = 1 << POLL_POLICY_CLASSIC | 1 << POLL_POLICY_WEIGHTED |
+                     1 << POLL_POLICY_PREDICTIVE | 1 << SIM_OFF;
+    GArray *rows = g_array_new(false, false, sizeof(SimRow));
+    SimRow row;
+
+    for (const SimWorkload *w = sim_workloads; w->name; w++) {
+        for (int i = 0; i < (int)G_N_ELEMENTS(check_lambdas); i++) {
+            for (int seed = 0; seed < CHECK_SEEDS; seed++) {
+                SimConfig c = *config;
+
+                c.lambda = c.params.latency_weight = check_lambdas[i];
+                c.seed += seed;
+                c.requests = w->phase_ns ? CHECK_REQUESTS_PHASES :
+                             CHECK_REQUESTS;
+                sim_compare(&row, &c, w, NULL, which);
+                g_array_append_val(rows, row);
+            }
+        }
+    }
+    return rows;
+}
+
+static bool check_limits(const SimRow *rows, int n, const char *what,
+                         double worst, FILE *out)
+{
+    SimSummary s = sim_summarize(rows, n, POLL_POLICY_PREDICTIVE);
+    double mean = sim_summary_mean(&s);
+    bool ok = mean <= MEAN_LIMIT && s.worst <= worst && !s.faults;
+
+    fprintf(out, "%s: %s: predictive's geometric mean is %.3f (at most %.2f), "
+            "its worst %.3f (at most %.2f), %" G_GUINT64_FORMAT " faults\n",
+            ok ? "PASS" : "FAIL", what, mean, MEAN_LIMIT, s.worst, worst,
+            s.faults);
+    return ok;
+}
+
+static GArray *check_with_lambda(const GArray *rows, bool standard)
+{
+    GArray *some = g_array_new(false, false, sizeof(SimRow));
+
+    for (unsigned i = 0; i < rows->len; i++) {
+        SimRow *row = &g_array_index(rows, SimRow, i);
+
+        if ((row->config.lambda == POLL_LATENCY_WEIGHT_DEFAULT) == standard) {
+            g_array_append_val(some, *row);
+        }
+    }
+    return some;
+}
+
+bool sim_check(const SimConfig *config, bool json)
+{
+    g_autoptr(GArray) rows = check_rows(config);
+    const SimRow *row = (SimRow *)rows->data;
+
+    if (json) {
+        sim_print_json(row, rows->len);
+    } else {
+        sim_print_table(row, rows->len);
+        sim_print_summaries(row, rows->len);
+    }
+    g_autoptr(GArray) standard = check_with_lambda(rows, true);
+    g_autoptr(GArray) others = check_with_lambda(rows, false);
+    FILE *out = json ? stderr : stdout;
+    bool ok = check_limits((SimRow *)standard->data, standard->len,
+                           "lambda 5", WORST_LIMIT, out);
+
+    return check_limits((SimRow *)others->data, others->len,
+                        "lambda 1 and 20", WORST_LIMIT_OTHERS, out) && ok;
+}

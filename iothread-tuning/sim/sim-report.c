@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Copyright (C) 2026 nearmetal contributors
+ *
+ * Results as tables and as JSON
+ */
+#include <glib.h>
+#include "iothread-tuning/sim/sim.h"
+
+static double added_us(const SimResult *r)
+{
+    return r->added / 1000.0 / r->units;
+}
+
+/* Of the thread: waiting, and handling events */
+static double cpu_percent(const SimResult *r)
+{
+    int64_t busy = sim_result_cpu(r) + r->events * SIM_HANDLE_NS;
+
+    return 100.0 * busy / r->elapsed;
+}
+
+static void print_result(const SimRow *row, int contender)
+{
+    const SimResult *r = &row->result[contender];
+
+    printf("%-15s %4" G_GUINT64_FORMAT " %3d  %-13s %8.2f %6.3f %7.2f %6.1f "
+           "%6.2f%s\n",
+           row->workload, row->config.seed, row->config.lambda,
+           sim_contenders[contender], sim_row_cost(row, contender),
+           sim_row_ratio(row, contender), added_us(r), cpu_percent(r),
+           (double)r->timed_sleeps / r->units, r->faults ? "  FAULTS" : "");
+}
+
+void sim_print_table(const SimRow *rows, int n)
+{
+    printf("%-15s seed lam  %-13s %8s %6s %7s %6s %6s\n", "workload",
+           "policy", "J us", "J/opt", "added", "CPU %", "timed");
+    for (int i = 0; i < n; i++) {
+        for (int c = 0; c < SIM_CONTENDERS; c++) {
+            if (rows[i].known[c]) {
+                print_result(&rows[i], c);
+            }
+        }
+    }
+}
+
+void sim_print_summaries(const SimRow *rows, int n)
+{
+    printf("\n%-13s %14s %7s  %s\n", "policy", "geometric mean", "worst",
+           "where");
+    for (int c = 0; c < SIM_CONTENDERS; c++) {
+        SimSummary s = sim_summarize(rows, n, c);
+
+        if (s.rows) {
+            printf("%-13s %14.3f %7.3f  %s, seed %" G_GUINT64_FORMAT
+                   ", lambda %d\n",
+                   sim_contenders[c], sim_summary_mean(&s), s.worst,
+                   s.worst_row->workload, s.worst_row->config.seed,
+                   s.worst_row->config.lambda);
+        }
+    }
+}
+
+static void print_json_result(const SimRow *row, int contender,
+                              const char *separator)
+{
+    const SimResult *r = &row->result[contender];
+
+    printf("%s\n  {\"workload\": \"%s\", \"seed\": %" G_GUINT64_FORMAT
+           ", \"lambda\": %d, \"policy\": \"%s\", \"poll-max-ns\": %"
+           G_GINT64_FORMAT ", \"units\": %" G_GUINT64_FORMAT
+           ", \"cost-us\": %.4f, \"ratio\": %.4f, \"added-us\": %.4f, "
+           "\"cpu-percent\": %.2f, \"blocks\": %" G_GUINT64_FORMAT
+           ", \"timed-sleeps\": %" G_GUINT64_FORMAT ", \"faults\": %"
+           G_GUINT64_FORMAT "}",
+           separator, row->workload, row->config.seed, row->config.lambda,
+           sim_contenders[contender], row->config.params.max_ns, r->units,
+           sim_row_cost(row, contender), sim_row_ratio(row, contender),
+           added_us(r), cpu_percent(r), r->blocks, r->timed_sleeps, r->faults);
+}
+
+void sim_print_json(const SimRow *rows, int n)
+{
+    const char *separator = "[";
+
+    for (int i = 0; i < n; i++) {
+        for (int c = 0; c < SIM_CONTENDERS; c++) {
+            if (rows[i].known[c]) {
+                print_json_result(&rows[i], c, separator);
+                separator = ",";
+            }
+        }
+    }
+    printf("\n]\n");
+}

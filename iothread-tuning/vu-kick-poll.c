@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 nearmetal contributors */
+#include "qemu/osdep.h"
+#include "iothread-tuning/vu-kick-poll.h"
+
+static VuKickPoll *poll_of(EventNotifier *notifier)
+{
+    return container_of(notifier, VuKickPoll, notifier);
+}
+
+/*
+ * A ring that a control message has unmapped is mapped again by libvhost-user
+ * when the driver kicks.  Polling does not provoke that: it would take a ring
+ * whose memory is about to come back for a broken one.
+ */
+static bool ring_is_mapped(VuKickPoll *poll, VuVirtq *vq)
+{
+    return !poll->dev->broken && vq->vring.avail && vq->vring.used;
+}
+
+static bool vu_kick_poll_check(void *opaque)
+{
+    VuKickPoll *poll = poll_of(opaque);
+    VuVirtq *vq = vu_get_queue(poll->dev, poll->queue);
+
+    return vq->handler && ring_is_mapped(poll, vq) &&
+           !vu_queue_empty(poll->dev, vq);
+}
+
+static void vu_kick_poll_begin(EventNotifier *notifier)
+{
+    VuKickPoll *poll = poll_of(notifier);
+    VuVirtq *vq = vu_get_queue(poll->dev, poll->queue);
+
+    if (!poll->quiet && ring_is_mapped(poll, vq)) {
+        vu_queue_set_notification(poll->dev, vq, false);
+        poll->quiet = true;
+    }
+}
+
+/* The caller looks for requests once more that came without a kick */
+static void vu_kick_poll_end(EventNotifier *notifier)
+{
+    VuKickPoll *poll = poll_of(notifier);
+    VuVirtq *vq = vu_get_queue(poll->dev, poll->queue);
+
+    if (poll->quiet && ring_is_mapped(poll, vq)) {
+        vu_queue_set_notification(poll->dev, vq, true);
+    }
+    poll->quiet = false;
+}
+
+void vu_kick_poll_init(VuKickPoll *poll, VuDev *dev, int kick_fd, int queue)
+{
+    *poll = (VuKickPoll) { .dev = dev, .queue = queue };
+    event_notifier_init_fd(&poll->notifier, kick_fd);
+}
+
+void vu_kick_poll_attach(VuKickPoll *poll, AioContext *ctx,
+                         EventNotifierHandler *on_kick,
+                         EventNotifierHandler *on_poll_ready)
+{
+    vu_kick_poll_stop(poll);
+    aio_set_event_notifier(ctx, &poll->notifier, on_kick, vu_kick_poll_check,
+                           on_poll_ready);
+    aio_set_event_notifier_poll(ctx, &poll->notifier, vu_kick_poll_begin,
+                                vu_kick_poll_end);
+}
+
+void vu_kick_poll_stop(VuKickPoll *poll)
+{
+    if (poll->quiet) {
+        vu_kick_poll_end(&poll->notifier);
+        if (vu_kick_poll_check(&poll->notifier)) {
+            event_notifier_set(&poll->notifier);
+        }
+    }
+}
+
+void vu_kick_poll_run(VuKickPoll *poll)
+{
+    VuVirtq *vq = vu_get_queue(poll->dev, poll->queue);
+
+    /* A control message has ended the quiet, but the loop goes on polling */
+    if (qemu_get_current_aio_context()->poll_started) {
+        vu_kick_poll_begin(&poll->notifier);
+    }
+    if (vq->handler) {
+        vq->handler(poll->dev, poll->queue);
+    }
+}
