@@ -33,12 +33,10 @@ void wake_latency_reset(WakeLatency *w)
     *w = (WakeLatency) { .generation = w->generation + 1 };
 }
 
-/* The class for @ns, or the measured one nearest to it; NULL without any */
-static const WakeLatencyClass *wake_latency_lookup(const WakeLatency *w,
-                                                   int64_t ns)
+/* The measured class nearest to @class, shorter sleeps first */
+static const WakeLatencyClass *wake_latency_nearest(const WakeLatency *w,
+                                                    int class)
 {
-    int class = wake_latency_class(ns);
-
     for (int distance = 0; distance < WAKE_LATENCY_CLASSES; distance++) {
         int below = class - distance, above = class + distance;
 
@@ -49,7 +47,19 @@ static const WakeLatencyClass *wake_latency_lookup(const WakeLatency *w,
             return &w->classes[above];
         }
     }
-    return NULL;
+    g_assert_not_reached();
+}
+
+/* Plans ask often, and samples come seldom */
+static void wake_latency_resolve(WakeLatency *w)
+{
+    for (int i = 0; i < WAKE_LATENCY_CLASSES; i++) {
+        const WakeLatencyClass *c = wake_latency_nearest(w, i);
+
+        w->mean[i] = c->mean;
+        w->margin[i] = c->mean + 4 * c->deviation;
+    }
+    w->measured = true;
 }
 
 static void wake_latency_tell(WakeLatency *w, unsigned class)
@@ -83,6 +93,7 @@ void wake_latency_sample(WakeLatency *w, int64_t limit, int64_t late)
         c->mean += (late - c->mean) / n;
     }
     c->samples += c->samples < WAKE_LATENCY_SMOOTHING;
+    wake_latency_resolve(w);
     wake_latency_tell(w, class);
 }
 
@@ -102,16 +113,14 @@ bool wake_latency_due(const WakeLatency *w, int64_t ns)
 
 int64_t wake_latency_mean(const WakeLatency *w, int64_t ns)
 {
-    const WakeLatencyClass *c = wake_latency_lookup(w, ns);
-
-    return c ? c->mean : WAKE_LATENCY_PRIOR_NS;
+    return w->measured ? w->mean[wake_latency_class(ns)] :
+           WAKE_LATENCY_PRIOR_NS;
 }
 
 static int64_t wake_latency_margin(const WakeLatency *w, int64_t ns)
 {
-    const WakeLatencyClass *c = wake_latency_lookup(w, ns);
-
-    return c ? c->mean + 3 * c->deviation : WAKE_LATENCY_PRIOR_NS * 3 / 2;
+    return w->measured ? w->margin[wake_latency_class(ns)] :
+           WAKE_LATENCY_PRIOR_NS * 3 / 2;
 }
 
 int64_t wake_latency_limit(const WakeLatency *w, int64_t ns)

@@ -25,6 +25,10 @@ typedef struct WakeLatencyClass {
 
 typedef struct WakeLatency {
     WakeLatencyClass classes[WAKE_LATENCY_CLASSES];
+    bool measured;          /* any of them */
+    /* Estimates for all of them: their own, or of the measured one nearest */
+    int64_t mean[WAKE_LATENCY_CLASSES];
+    int64_t margin[WAKE_LATENCY_CLASSES];
     unsigned generation;    /* changes when an estimate has moved a lot */
     int64_t told[WAKE_LATENCY_CLASSES]; /* means at that time */
 } WakeLatency;

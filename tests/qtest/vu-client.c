@@ -319,6 +319,7 @@ void vu_client_read(VuClient *client)
     client->shared->status = 0xff;
     vu_client_submit(client);
     wait_used(client);
+    /* The index before the status that it announces */
     smp_rmb();
     g_assert_cmpuint(client->shared->status, ==, VIRTIO_BLK_S_OK);
 }
