@@ -8,7 +8,7 @@
 /* An eventfd that was not stale so many times is taken to be never */
 #define EVENTFD_CLEAN_MAX 8
 
-/* Handlers without io_poll looked at by one call; more are left to the monitor */
+/* Handlers without io_poll in one call; the monitor looks at more of them */
 #define UNPOLLED_MAX 16
 
 static bool may_be_stale(const AioHandler *node)

@@ -58,7 +58,7 @@ static void gap_histogram_scale(GapHistogram *g, float factor)
     for (int i = 0; i < GAP_BUCKETS; i++) {
         g->weight[i] *= factor;
         /* What is forgotten must not stay around as a trace of a weight */
-        if (g->weight[i] < 1e-3f) {
+        if (g->weight[i] < 0.001f) {
             g->weight[i] = 0;
         }
         g->total += g->weight[i];

@@ -134,22 +134,23 @@ double sim_row_cost(const SimRow *row, int contender)
     return sim_result_cost(&row->result[contender], row->config.lambda);
 }
 
-double sim_row_ratio(const SimRow *row, int contender)
+double sim_row_ratio(const SimRow *row, int contender, int reference)
 {
-    return sim_row_cost(row, contender) / sim_row_cost(row, SIM_OPTIMUM);
+    return sim_row_cost(row, contender) / sim_row_cost(row, reference);
 }
 
-SimSummary sim_summarize(const SimRow *rows, int n, int contender)
+SimSummary sim_summarize(const SimRow *rows, int n, int contender,
+                         int reference)
 {
     SimSummary s = {};
 
     for (int i = 0; i < n; i++) {
         double ratio;
 
-        if (!rows[i].known[contender]) {
+        if (!rows[i].known[contender] || !rows[i].known[reference]) {
             continue;
         }
-        ratio = sim_row_ratio(&rows[i], contender);
+        ratio = sim_row_ratio(&rows[i], contender, reference);
         s.log_sum += log(ratio);
         s.rows++;
         s.faults += rows[i].result[contender].faults;

@@ -236,7 +236,8 @@ SimResult sim_run(const SimConfig *config, SimLoad *load,
         loop_timer(&loop);
         loop_measure(&loop);
     }
-    loop.result.units = loop_units(&loop);
+    /* A trace may be without any completion */
+    loop.result.units = MAX(loop_units(&loop), 1);
     loop.result.elapsed = loop.now - loop.start;
     return loop.result;
 }

@@ -28,7 +28,7 @@ int64_t sim_random_range(SimRandom *r, int64_t from, int64_t to)
 
 static double random_fraction(SimRandom *r)
 {
-    return (sim_random(r) >> 11) * 0x1p-53;
+    return (sim_random(r) >> 11) / (double)(1ull << 53);
 }
 
 /* The sum of four even ones is close to normal, and has an end */

@@ -28,8 +28,9 @@ static void print_result(const SimRow *row, int contender)
            "%6.2f%s\n",
            row->workload, row->config.seed, row->config.lambda,
            sim_contenders[contender], sim_row_cost(row, contender),
-           sim_row_ratio(row, contender), added_us(r), cpu_percent(r),
-           (double)r->timed_sleeps / r->units, r->faults ? "  FAULTS" : "");
+           sim_row_ratio(row, contender, SIM_OPTIMUM), added_us(r),
+           cpu_percent(r), (double)r->timed_sleeps / r->units,
+           r->faults ? "  FAULTS" : "");
 }
 
 void sim_print_table(const SimRow *rows, int n)
@@ -50,7 +51,7 @@ void sim_print_summaries(const SimRow *rows, int n)
     printf("\n%-13s %14s %7s  %s\n", "policy", "geometric mean", "worst",
            "where");
     for (int c = 0; c < SIM_CONTENDERS; c++) {
-        SimSummary s = sim_summarize(rows, n, c);
+        SimSummary s = sim_summarize(rows, n, c, SIM_OPTIMUM);
 
         if (s.rows) {
             printf("%-13s %14.3f %7.3f  %s, seed %" G_GUINT64_FORMAT
@@ -76,8 +77,9 @@ static void print_json_result(const SimRow *row, int contender,
            G_GUINT64_FORMAT "}",
            separator, row->workload, row->config.seed, row->config.lambda,
            sim_contenders[contender], row->config.params.max_ns, r->units,
-           sim_row_cost(row, contender), sim_row_ratio(row, contender),
-           added_us(r), cpu_percent(r), r->blocks, r->timed_sleeps, r->faults);
+           sim_row_cost(row, contender),
+           sim_row_ratio(row, contender, SIM_OPTIMUM), added_us(r),
+           cpu_percent(r), r->blocks, r->timed_sleeps, r->faults);
 }
 
 void sim_print_json(const SimRow *rows, int n)

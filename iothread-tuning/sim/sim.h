@@ -284,7 +284,7 @@ void sim_compare(SimRow *row, const SimConfig *config,
                  unsigned which);
 
 double sim_row_cost(const SimRow *row, int contender);
-double sim_row_ratio(const SimRow *row, int contender);
+double sim_row_ratio(const SimRow *row, int contender, int reference);
 
 typedef struct SimSummary {
     double log_sum, worst;
@@ -293,7 +293,9 @@ typedef struct SimSummary {
     uint64_t faults;
 } SimSummary;
 
-SimSummary sim_summarize(const SimRow *rows, int n, int contender);
+/* Of the rows in which both are known */
+SimSummary sim_summarize(const SimRow *rows, int n, int contender,
+                         int reference);
 double sim_summary_mean(const SimSummary *summary);
 
 void sim_print_table(const SimRow *rows, int n);

@@ -6,7 +6,7 @@
  */
 #include "poll-loop.h"
 
-/* What adjust_polling_time() of util/aio-posix.c does, statement by statement */
+/* What adjust_polling_time() of util/aio-posix.c does, line by line */
 typedef struct Stock {
     int64_t poll_max_ns;
     int64_t poll_grow;

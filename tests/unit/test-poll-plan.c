@@ -61,11 +61,11 @@ static void test_memory(void)
     }
     g_assert_cmpfloat(g.weight[new] / g.total, >, 0.6);
     g_assert_cmpfloat(g.weight[new] / g.total, <, 0.67);
-    g_assert_cmpfloat_with_epsilon(weight_sum(&g) / g.total, 1, 1e-3);
+    g_assert_cmpfloat_with_epsilon(weight_sum(&g) / g.total, 1, 0.001);
     for (int i = 0; i < 20 * GAP_MEMORY; i++) {
         gap_histogram_add(&g, 100 * US);
     }
-    g_assert_cmpfloat(g.weight[old] / g.total, <, 1e-6);
+    g_assert_cmpfloat(g.weight[old] / g.total, <, 0.000001);
 }
 
 static void test_surprise(void)
@@ -100,7 +100,7 @@ static void test_forget(void)
         gap_histogram_add(&g, 100 * US);
     }
     g_assert_cmpfloat(g.weight[gap_bucket(100 * US)] / g.total, >, 0.5);
-    g_assert_cmpfloat_with_epsilon(weight_sum(&g) / g.total, 1, 1e-3);
+    g_assert_cmpfloat_with_epsilon(weight_sum(&g) / g.total, 1, 0.001);
 }
 
 /* --- the latency of waking --- */
@@ -310,7 +310,7 @@ static void check_plan(const Case *c, const PollPlan *plan)
         return;
     }
     g_assert_cmpint(plan->wake, >, plan->poll_first);
-    g_assert_cmpint(plan->poll_last, >, plan->wake);
+    g_assert_cmpint(plan->poll_last, >=, plan->wake);
     g_assert_cmpint(plan->poll_first + plan->poll_last - plan->wake, <=,
                     max_ns);
 }
@@ -337,7 +337,7 @@ static void test_best_plan(void)
                                G_GINT64_FORMAT ": %.2f", i % SHAPES,
                                latency_weights[w], max_ns[i / SHAPES], ratio);
             }
-            g_assert_cmpfloat(ratio, <=, 10);
+            g_assert_cmpfloat(ratio, <=, 5);
             excess += MAX(ratio - 1, 0);
             cases++;
         }
