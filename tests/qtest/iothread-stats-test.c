@@ -59,7 +59,8 @@ static const struct {
 
 static QTestState *start(const char *blockdev, const char *extra)
 {
-    return qtest_initf("%s -object iothread,id=io0 "
+    /* classic polls on a busy host as well */
+    return qtest_initf("%s -object iothread,id=io0,poll-policy=classic "
                        "-object iothread,id=io1,poll-max-ns=0 "
                        "-blockdev %s,node-name=disk "
                        "-device virtio-blk-pci,drive=disk,iothread=io0,addr=4 "

@@ -96,22 +96,22 @@ static void test_hits_are_free(void)
 /* Without budget to poll afterwards there is no use in waking before */
 static void test_no_wakeups_without_budget(void)
 {
+    PollParams params = {
+        .kind = POLL_POLICY_PREDICTIVE, .max_ns = 32768,
+        .latency_weight = 20, .cpu_limit = 1,
+    };
     unsigned blocks = 0;
     Loop l;
 
     loop_init(&l, POLL_POLICY_PREDICTIVE, 32768);
-    set_limit(&l, 1);
-    for (int i = 0; i < 2000; i++) {
-        loop_request(&l, 100000);
-    }
-    /* Just missed, over and over */
-    for (int i = 0; i < 3000; i++) {
-        int64_t gap = i % 3 ? 100000 : 160000;
-
-        loop_gap(&l, 0, gap);
-        blocks = i < 2000 ? 0 : blocks + l.blocks;
+    loop_set(&l, &params);
+    for (int i = 0; i < 6000; i++) {
+        /* Wide enough to poll for long, and every third is missed */
+        loop_gap(&l, 0, i % 3 ? 94000 + i * 7919 % 14000 : 240000);
+        blocks += i >= 5000 ? l.blocks : 0;
         loop_gap(&l, 1, 2000);
     }
+    g_assert_cmpuint(poll_policy_counts(l.policy)->cpu_limited, >, 0);
     g_assert_cmpuint(blocks, <=, 1400);
     loop_free(&l);
 }

@@ -255,6 +255,23 @@ static void test_events_together(void)
     loop_free(&l);
 }
 
+/* A gap that ends with two events is not what follows the first of them */
+static void test_events_together_teach_once(void)
+{
+    Loop l = predictive();
+
+    for (int i = 0; i < 500; i++) {
+        loop_gap(&l, 1, 5000);
+        loop_event(&l, 0);          /* both at once */
+        loop_gap(&l, 1, 5000);
+        loop_gap(&l, 0, 50000);
+        if (i >= 100) {
+            g_assert_cmpint(l.polled, <=, 4500);
+        }
+    }
+    loop_free(&l);
+}
+
 static void test_odd_gaps(void)
 {
     Loop l = predictive();
@@ -325,6 +342,8 @@ int main(int argc, char **argv)
                     test_timer_within_gap);
     g_test_add_func("/poll-predictive/many-handlers", test_many_handlers);
     g_test_add_func("/poll-predictive/events-together", test_events_together);
+    g_test_add_func("/poll-predictive/events-together-teach-once",
+                    test_events_together_teach_once);
     g_test_add_func("/poll-predictive/odd-gaps", test_odd_gaps);
     g_test_add_func("/poll-predictive/clock-set-back", test_clock_set_back);
     g_test_add_func("/poll-predictive/latency-weight", test_latency_weight);
