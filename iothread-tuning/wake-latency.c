@@ -82,7 +82,7 @@ void wake_latency_sample(WakeLatency *w, int64_t limit, int64_t late)
     c->age = 0;
     if (!c->samples) {
         c->mean = late;
-        c->deviation = late / 4;
+        c->deviation = late / 16;
     } else {
         /* Averages over all samples at first, then over the latest ones */
         int64_t n = MIN(c->samples + 1, WAKE_LATENCY_SMOOTHING);
