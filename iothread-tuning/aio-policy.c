@@ -187,7 +187,7 @@ void aio_policy_waited(AioPolicy *ap, int64_t total_ns,
     if (poll_policy_wants_sched(ap->policy, wait->now)) {
         sched_sample(ap, wait->now);
     }
-    if (slept && ap->ops != &poll_classic_ops) {
+    if (slept) {
         publish_counts(ap);
     }
 }

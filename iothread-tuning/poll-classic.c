@@ -49,6 +49,7 @@ static void poll_classic_event(PollPolicy *p, PollHandler *h)
 const PollPolicyOps poll_classic_ops = {
     .name = "classic",
     .uses_handler_ns = true,
+    .stock = true,
     .reset = poll_classic_reset,
     .begin = poll_classic_begin,
     .event = poll_classic_event,

@@ -160,7 +160,7 @@ void poll_policy_waited(PollPolicy *p, const PollWait *wait)
             poll_budget_spend(&p->budget, wait->polled_ns);
         }
     }
-    if (wait->slept) {
+    if (wait->slept && !p->ops->stock) {
         poll_policy_slept(p, wait);
     }
     if (p->ops->waited) {
@@ -198,7 +198,7 @@ void poll_policy_block_cost(PollPolicy *p, int64_t cpu_ns)
 
 bool poll_policy_wants_sched(const PollPolicy *p, int64_t now)
 {
-    return p->yield.polled_ns && p->ops != &poll_classic_ops &&
+    return p->yield.polled_ns && !p->ops->stock &&
            now - p->yield.sampled >= POLL_SCHED_INTERVAL_NS;
 }
 

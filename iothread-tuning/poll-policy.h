@@ -108,8 +108,11 @@ typedef struct PollPolicyOps {
     /* Events tell PollHandler.ns, and begin() wants the maximum of them */
     bool uses_handler_ns;
 
-    /* Clears eventfds that polling left set before it blocks */
-    bool clears_eventfds;
+    /*
+     * All as stock's loop has it: every wakeup is an event, also those by
+     * eventfds that polling left set, and a busy host makes no difference
+     */
+    bool stock;
 
     /* Start afresh, and free what the state points to */
     void (*reset)(PollPolicy *p);

@@ -224,7 +224,6 @@ static void poll_predictive_event(PollPolicy *p, PollHandler *h)
 const PollPolicyOps poll_predictive_ops = {
     .name = "predictive",
     .state_size = sizeof(PredictiveState),
-    .clears_eventfds = true,
     .reset = poll_predictive_reset,
     .begin = poll_predictive_begin,
     .sleep = poll_predictive_sleep,

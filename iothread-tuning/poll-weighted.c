@@ -82,7 +82,6 @@ static void poll_weighted_event(PollPolicy *p, PollHandler *h)
 const PollPolicyOps poll_weighted_ops = {
     .name = "weighted",
     .state_size = sizeof(WeightedState),
-    .clears_eventfds = true,
     .reset = poll_weighted_reset,
     .begin = poll_weighted_begin,
     .event = poll_weighted_event,

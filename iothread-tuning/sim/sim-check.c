@@ -14,7 +14,7 @@
  * The limits are for the default lambda; with others the policy must do well,
  * but what sets it apart from the optimum, to know the future, weighs more.
  */
-#define WORST_LIMIT_OTHERS  1.50
+#define WORST_LIMIT_OTHERS  1.40
 
 /*
  * Sleeping until shortly before an event beats that optimum by far, which does

@@ -58,7 +58,7 @@ static SimResult run_real(const SimConfig *config, SimLoad *load,
         params.max_ns = 0;
     }
     poll_policy_set(p, &params);
-    policy.clears_eventfds = poll_policy_ops(p)->clears_eventfds;
+    policy.clears_eventfds = !poll_policy_ops(p)->stock;
     result = sim_run(config, load, &policy);
     poll_policy_free(p);
     return result;
