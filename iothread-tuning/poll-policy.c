@@ -138,7 +138,7 @@ static void poll_policy_slept(PollPolicy *p, const PollWait *wait)
 
     if (expired || (wait->sleep_limit > 0 &&
                     late > wake_latency_mean(&p->wake, wait->sleep_limit))) {
-        wake_latency_sample(&p->wake, wait->sleep_limit, late);
+        wake_latency_sample(&p->wake, p->now, wait->sleep_limit, late);
         p->counts.wake_latency = wake_latency_mean(&p->wake,
                                                    wait->sleep_limit);
     } else {

@@ -85,6 +85,33 @@ static int64_t predictive_sleep(const PollPolicy *p, const PollPlan *plan)
     return wake_latency_limit(&p->wake, plan->wake - poll_gap_elapsed(p));
 }
 
+/*
+ * A sleep without limit is given one now and then, to measure the wakeup.  A
+ * loop that polls all the time never sees how long waking takes, and goes on
+ * doing so when that has changed: it sleeps to find out, as long as a plan
+ * would.
+ */
+static int64_t predictive_probe(const PollPolicy *p, const PollPlan *plan)
+{
+    int64_t left = plan->typical - poll_gap_elapsed(p);
+    int64_t ns = left * 2 / 3;
+
+    if (ns >= PROBE_MIN_NS && wake_latency_stale(&p->wake, p->now, ns)) {
+        return ns;
+    }
+    ns = left / 2;
+    return ns >= PROBE_MIN_NS && wake_latency_due(&p->wake, ns) ? ns : -1;
+}
+
+/* Is it time for that? */
+static bool predictive_recheck(const PollPolicy *p, const PollPlan *plan)
+{
+    int64_t ns = (plan->typical - poll_gap_elapsed(p)) * 2 / 3;
+
+    return plan->wake == INT64_MAX && ns >= PROBE_MIN_NS &&
+           wake_latency_stale(&p->wake, p->now, ns);
+}
+
 static int64_t poll_predictive_begin(PollPolicy *p, int64_t wanted)
 {
     PredictiveState *s = p->state;
@@ -96,24 +123,14 @@ static int64_t poll_predictive_begin(PollPolicy *p, int64_t wanted)
     }
     plan = &s->current->plan;
     if (elapsed < plan->poll_first) {
-        return predictive_poll(p, plan->poll_first);
+        return !s->woken && predictive_recheck(p, plan) ?
+               0 : predictive_poll(p, plan->poll_first);
     }
     if (plan->wake == INT64_MAX ||
         (!s->woken && predictive_sleep(p, plan) > 0)) {
         return 0;
     }
     return MAX(predictive_poll(p, plan->poll_last), 0);
-}
-
-/* A sleep without limit is given one now and then, to measure the wakeup */
-static int64_t predictive_probe(const PollPolicy *p, const PollPlan *plan)
-{
-    int64_t ns = (plan->typical - poll_gap_elapsed(p)) / 2;
-
-    if (ns < PROBE_MIN_NS || !wake_latency_due(&p->wake, ns)) {
-        return -1;
-    }
-    return ns;
 }
 
 static int64_t poll_predictive_sleep(PollPolicy *p)

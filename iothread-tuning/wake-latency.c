@@ -21,16 +21,14 @@
 /* Sleeps after which a measurement is out of date */
 #define WAKE_LATENCY_AGE        512
 
+/* The same for a loop that polls all the time and so never sleeps */
+#define WAKE_LATENCY_AGE_NS     100000000
+
 static unsigned wake_latency_class(int64_t ns)
 {
     unsigned bits = ns < 4096 ? 0 : 63 - __builtin_clzll(ns / 4096);
 
     return MIN(bits / 2, WAKE_LATENCY_CLASSES - 1);
-}
-
-void wake_latency_reset(WakeLatency *w)
-{
-    *w = (WakeLatency) { .generation = w->generation + 1 };
 }
 
 /* The measured class nearest to @class, shorter sleeps first */
@@ -73,13 +71,15 @@ static void wake_latency_tell(WakeLatency *w, unsigned class)
     }
 }
 
-void wake_latency_sample(WakeLatency *w, int64_t limit, int64_t late)
+void wake_latency_sample(WakeLatency *w, int64_t now, int64_t limit,
+                         int64_t late)
 {
     unsigned class = wake_latency_class(limit);
     WakeLatencyClass *c = &w->classes[class];
 
     late = CLAMP(late, 0, WAKE_LATENCY_MAX_NS);
     c->age = 0;
+    c->measured_at = now;
     if (!c->samples) {
         c->mean = late;
         c->deviation = late / 16;
@@ -109,6 +109,13 @@ bool wake_latency_due(const WakeLatency *w, int64_t ns)
     const WakeLatencyClass *c = &w->classes[wake_latency_class(ns)];
 
     return !c->samples || c->age >= WAKE_LATENCY_AGE;
+}
+
+bool wake_latency_stale(const WakeLatency *w, int64_t now, int64_t ns)
+{
+    const WakeLatencyClass *c = &w->classes[wake_latency_class(ns)];
+
+    return c->samples && now - c->measured_at >= WAKE_LATENCY_AGE_NS;
 }
 
 int64_t wake_latency_mean(const WakeLatency *w, int64_t ns)

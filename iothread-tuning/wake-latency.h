@@ -21,6 +21,7 @@ typedef struct WakeLatencyClass {
     int64_t deviation;      /* mean absolute deviation from it */
     unsigned samples;       /* 0: not measured */
     unsigned age;           /* sleeps since the last sample */
+    int64_t measured_at;    /* when that came */
 } WakeLatencyClass;
 
 typedef struct WakeLatency {
@@ -33,12 +34,12 @@ typedef struct WakeLatency {
     int64_t told[WAKE_LATENCY_CLASSES]; /* means at that time */
 } WakeLatency;
 
-void wake_latency_reset(WakeLatency *w);
-
 /**
- * wake_latency_sample: a sleep limited to @limit ns ended @late ns after that
+ * wake_latency_sample: a sleep limited to @limit ns ended @late ns after that,
+ * at the time @now
  */
-void wake_latency_sample(WakeLatency *w, int64_t limit, int64_t late);
+void wake_latency_sample(WakeLatency *w, int64_t now, int64_t limit,
+                         int64_t late);
 
 /**
  * wake_latency_slept: a sleep ended that measured nothing
@@ -49,6 +50,12 @@ void wake_latency_slept(WakeLatency *w);
  * wake_latency_due: are sleeps of about @ns in need of a new measurement?
  */
 bool wake_latency_due(const WakeLatency *w, int64_t ns);
+
+/**
+ * wake_latency_stale: is the last measurement of sleeps of about @ns so long
+ * ago at the time @now that a loop that no longer sleeps should try again?
+ */
+bool wake_latency_stale(const WakeLatency *w, int64_t now, int64_t ns);
 
 /**
  * wake_latency_mean: ns from an event to the thread's running, on average,

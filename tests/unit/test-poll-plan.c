@@ -108,7 +108,7 @@ static void test_forget(void)
 static void learn(WakeLatency *w, int64_t limit, int64_t late)
 {
     for (int i = 0; i < 40; i++) {
-        wake_latency_sample(w, limit, late);
+        wake_latency_sample(w, 1, limit, late);
     }
 }
 
@@ -121,6 +121,9 @@ static void test_wake_latency(void)
     g_assert_cmpint(wake_latency_mean(&w, 30 * US), >, 0);
     learn(&w, 30 * US, 5000);
     g_assert_cmpint(ABS(wake_latency_mean(&w, 30 * US) - 5000), <=, 50);
+    g_assert_false(wake_latency_due(&w, 30 * US));
+    g_assert_false(wake_latency_stale(&w, 99999 * US, 30 * US));
+    g_assert_true(wake_latency_stale(&w, 100001 * US, 30 * US));
     /* Nothing better is known of other sleeps */
     g_assert_cmpint(ABS(wake_latency_mean(&w, 900 * US) - 5000), <=, 50);
     learn(&w, 2000 * US, 33000);
@@ -142,9 +145,9 @@ static void test_wake_outliers(void)
     WakeLatency w = {};
 
     learn(&w, 30 * US, 5000);
-    wake_latency_sample(&w, 30 * US, 50000000);
+    wake_latency_sample(&w, 1, 30 * US, 50000000);
     g_assert_cmpint(wake_latency_mean(&w, 30 * US), <=, 6000);
-    wake_latency_sample(&w, 30 * US, -100000);
+    wake_latency_sample(&w, 1, 30 * US, -100000);
     g_assert_cmpint(wake_latency_mean(&w, 30 * US), >=, 3500);
     learn(&w, 30 * US, 5000);
     g_assert_cmpint(ABS(wake_latency_mean(&w, 30 * US) - 5000), <=, 100);

@@ -122,6 +122,30 @@ static void test_learns_wake_latency(void)
     loop_free(&l);
 }
 
+/*
+ * While waking took too long for sleeping to pay, the loop polls and is never
+ * woken: it must find out all the same when the host has calmed down
+ */
+static void test_leaves_polling(void)
+{
+    Loop l = predictive();
+    Cost slow, quick;
+
+    l.wake_ns = 3000;
+    train(&l, 3000, 28000);
+    l.wake_ns = 40000;
+    train(&l, 3000, 28000);
+    slow = measure(&l, 500, 28000);
+    g_assert_cmpfloat(slow.polled, >=, 25000);
+
+    l.wake_ns = 3000;
+    train(&l, 100000, 28000);
+    quick = measure(&l, 500, 28000);
+    g_assert_cmpfloat(quick.polled, <=, 15000);
+    g_assert_cmpfloat(quick.late, <=, 1000);
+    loop_free(&l);
+}
+
 /* Requests until twenty in a row were on time */
 static unsigned requests_until_met(Loop *l, int64_t ns)
 {
@@ -332,6 +356,7 @@ int main(int argc, char **argv)
     g_test_add_func("/poll-predictive/short-gaps-are-polled",
                     test_short_gaps_are_polled);
     g_test_add_func("/poll-predictive/bimodal", test_bimodal);
+    g_test_add_func("/poll-predictive/leaves-polling", test_leaves_polling);
     g_test_add_func("/poll-predictive/learns-wake-latency",
                     test_learns_wake_latency);
     g_test_add_func("/poll-predictive/learns-soon", test_learns_soon);
