@@ -4,26 +4,59 @@
 
 import asyncio
 import logging
+import signal
 import sys
-import warnings
 
 from . import QMP_DEADLINE, GuestError
 from .kit import python_tree
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def _library():
     path = python_tree()
     if path not in sys.path:
         sys.path.insert(0, path)
-    warnings.simplefilter('ignore', DeprecationWarning)
     logging.getLogger('qemu').setLevel(logging.CRITICAL)
     try:
         import qemu.qmp
-        from qemu.qmp.legacy import QEMUMonitorProtocol
     except ImportError as error:
         raise GuestError(f"QEMU's Python library cannot be loaded: {error}; "
                          'run scripts/prepare') from error
-    return qemu.qmp, QEMUMonitorProtocol
+    return qemu.qmp
+
+
+def _run(loop, coroutine):
+    """Run a coroutine to its end.
+
+    A signal's handler may raise an exception.  Raised in the middle of the
+    event loop it would leave the library in a state that its own assertions
+    catch later; so a signal cancels the coroutine, and its handler runs after
+    that.
+    """
+    task = loop.create_task(asyncio.wait_for(coroutine, QMP_DEADLINE))
+    seen = []
+
+    def cancel(number, frame):
+        seen.append((number, frame))
+        loop.call_soon_threadsafe(task.cancel)
+
+    handlers = {number: signal.getsignal(number) for number in ENDING}
+    handlers = {number: handler for number, handler in handlers.items()
+                if callable(handler)}
+    for number in handlers:
+        signal.signal(number, cancel)
+    try:
+        return loop.run_until_complete(task)
+    except asyncio.CancelledError:
+        if not seen:
+            raise
+        return None
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for number, frame in seen[:1]:
+            handlers[number](number, frame)
 
 
 class Refused(GuestError):
@@ -39,13 +72,14 @@ class Qmp:
     """A monitor on a connected socket."""
 
     def __init__(self, sock):
-        self._errors, protocol = _library()
-        self._monitor = protocol(sock)
-        self._monitor.settimeout(QMP_DEADLINE)
+        self._errors = _library()
+        self._sock = sock
+        self._loop = asyncio.new_event_loop()
+        self._client = self._errors.QMPClient()
 
     def connect(self):
         try:
-            return self._monitor.connect()
+            _run(self._loop, self._client.connect(self._sock))
         except (self._errors.QMPError, OSError, EOFError,
                 asyncio.TimeoutError) as error:
             raise GuestError(f'no QMP connection: {_text(error)}') from error
@@ -55,7 +89,7 @@ class Qmp:
         arguments = {key.replace('_', '-'): value
                      for key, value in arguments.items()}
         try:
-            return self._monitor.cmd(name, **arguments)
+            return _run(self._loop, self._client.execute(name, arguments))
         except asyncio.TimeoutError as error:
             raise GuestError(f'QMP {name}: no answer in {QMP_DEADLINE} '
                              'seconds') from error
@@ -68,9 +102,11 @@ class Qmp:
 
     def close(self):
         try:
-            self._monitor.close()
+            _run(self._loop, self._client.disconnect())
         except Exception:  # pylint: disable=broad-except
             pass        # the other end may be gone in any way
+        finally:
+            self._loop.close()
 
 
 def _text(error):
