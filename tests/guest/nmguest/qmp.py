@@ -26,28 +26,31 @@ def _library():
     return qemu.qmp
 
 
-def _run(loop, coroutine):
-    """Run a coroutine to its end.
+def _run(loop, start):
+    """Run the coroutine that START() gives to its end.
 
     A signal's handler may raise an exception.  Raised in the middle of the
     event loop it would leave the library in a state that its own assertions
     catch later; so a signal cancels the coroutine, and its handler runs after
     that.
     """
-    task = loop.create_task(asyncio.wait_for(coroutine, QMP_DEADLINE))
     seen = []
+    tasks = []
 
     def cancel(number, frame):
         seen.append((number, frame))
-        loop.call_soon_threadsafe(task.cancel)
+        if tasks:
+            loop.call_soon_threadsafe(tasks[0].cancel)
 
-    handlers = {number: signal.getsignal(number) for number in ENDING}
-    handlers = {number: handler for number, handler in handlers.items()
-                if callable(handler)}
-    for number in handlers:
-        signal.signal(number, cancel)
+    async def watched():
+        tasks.append(asyncio.current_task())
+        if seen:
+            raise asyncio.CancelledError
+        return await asyncio.wait_for(start(), QMP_DEADLINE)
+
+    handlers = _catch_signals(cancel)
     try:
-        return loop.run_until_complete(task)
+        return loop.run_until_complete(watched())
     except asyncio.CancelledError:
         if not seen:
             raise
@@ -57,6 +60,16 @@ def _run(loop, coroutine):
             signal.signal(number, handler)
         for number, frame in seen[:1]:
             handlers[number](number, frame)
+
+
+def _catch_signals(handler):
+    """Set a handler for the signals that Python handles; what there was."""
+    handlers = {number: signal.getsignal(number) for number in ENDING}
+    handlers = {number: old for number, old in handlers.items()
+                if callable(old)}
+    for number in handlers:
+        signal.signal(number, handler)
+    return handlers
 
 
 class Refused(GuestError):
@@ -79,7 +92,7 @@ class Qmp:
 
     def connect(self):
         try:
-            _run(self._loop, self._client.connect(self._sock))
+            _run(self._loop, lambda: self._client.connect(self._sock))
         except (self._errors.QMPError, OSError, EOFError,
                 asyncio.TimeoutError) as error:
             raise GuestError(f'no QMP connection: {_text(error)}') from error
@@ -89,7 +102,8 @@ class Qmp:
         arguments = {key.replace('_', '-'): value
                      for key, value in arguments.items()}
         try:
-            return _run(self._loop, self._client.execute(name, arguments))
+            return _run(self._loop,
+                        lambda: self._client.execute(name, arguments))
         except asyncio.TimeoutError as error:
             raise GuestError(f'QMP {name}: no answer in {QMP_DEADLINE} '
                              'seconds') from error
@@ -102,7 +116,7 @@ class Qmp:
 
     def close(self):
         try:
-            _run(self._loop, self._client.disconnect())
+            _run(self._loop, self._client.disconnect)
         except Exception:  # pylint: disable=broad-except
             pass        # the other end may be gone in any way
         finally:
