@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * query-vfio-msix
+ *
+ * Copyright (C) 2026 nearmetal contributors
+ */
+
+#include "qemu/osdep.h"
+#include "hw/pci/pci_bus.h"
+#include "hw/vfio/pci.h"
+#include "qapi/qapi-commands-vfio-msix.h"
+#include "system/numa.h"
+#include "msix-relocation.h"
+
+static VfioMsixArea *area_new(unsigned bar, uint64_t offset, uint64_t size)
+{
+    VfioMsixArea *area = g_new(VfioMsixArea, 1);
+
+    *area = (VfioMsixArea) { .bar = bar, .offset = offset, .size = size };
+    return area;
+}
+
+static void info_areas(VfioMsixInfo *info, const VFIOPCIDevice *vdev)
+{
+    const MsixLayout *l = &vdev->msix_state->layout;
+    const VFIOMSIXInfo *msix = vdev->msix;
+    uint64_t table_size = msix_table_size(l->entries);
+    uint64_t pba_size = msix_pba_size(l->entries);
+
+    if (!l->entries) {
+        return;
+    }
+    info->table = area_new(msix->table_bar, msix->table_offset, table_size);
+    info->pba = area_new(msix->pba_bar, msix->pba_offset, pba_size);
+    info->host_table = area_new(l->table_bar, l->table_offset, table_size);
+    info->host_pba = area_new(l->pba_bar, l->pba_offset, pba_size);
+}
+
+static void info_traps(VfioMsixInfo *info, VFIOPCIDevice *vdev)
+{
+    VfioMsixTrapList **tail = &info->trapped;
+    const GArray *traps = vdev->msix_state->traps;
+
+    for (guint i = 0; traps && i < traps->len; i++) {
+        const VFIOMsixTrap *t = &g_array_index(traps, VFIOMsixTrap, i);
+        VfioMsixTrap *trap;
+
+        if (!vfio_msix_trap_active(vdev, t)) {
+            continue;
+        }
+        trap = g_new(VfioMsixTrap, 1);
+        *trap = (VfioMsixTrap) {
+            .bar = t->bar, .offset = t->offset, .size = t->size,
+            .reads = t->reads, .writes = t->writes,
+        };
+        QAPI_LIST_APPEND(tail, trap);
+    }
+}
+
+static void info_numa(VfioMsixInfo *info, VFIOPCIDevice *vdev)
+{
+    int node = pci_bus_numa_node(pci_device_root_bus(&vdev->pdev));
+
+    info->has_numa_node = node != NUMA_NODE_UNASSIGNED;
+    info->numa_node = node;
+}
+
+static VfioMsixInfo *info_new(VFIOPCIDevice *vdev)
+{
+    const VFIOMsixState *s = vdev->msix_state;
+    VfioMsixInfo *info = g_new0(VfioMsixInfo, 1);
+
+    info->id = g_strdup(DEVICE(vdev)->id);
+    info->qom_path = object_get_canonical_path(OBJECT(vdev));
+    info->host = g_strdup(vdev->vbasedev.name);
+    info->requested = vdev->msix_relo;
+    info->relocated = s->plan.relocate;
+    info->has_bar = s->plan.relocate;
+    info->bar = s->plan.bar;
+    info->vectors = s->layout.entries;
+    info->reason = g_strdup(s->reason);
+    info->host_page_size = s->layout.host_page_size;
+    info->mappable = s->layout.mappable;
+    info_areas(info, vdev);
+    info_traps(info, vdev);
+    info_numa(info, vdev);
+    return info;
+}
+
+static int add_device(Object *obj, void *opaque)
+{
+    VfioMsixInfoList ***tail = opaque;
+    VFIOPCIDevice *vdev = (VFIOPCIDevice *)
+        object_dynamic_cast(obj, TYPE_VFIO_PCI);
+
+    if (vdev && DEVICE(vdev)->realized && vdev->msix_state) {
+        QAPI_LIST_APPEND(*tail, info_new(vdev));
+    }
+    return 0;
+}
+
+VfioMsixInfoList *qmp_query_vfio_msix(Error **errp)
+{
+    VfioMsixInfoList *list = NULL;
+    VfioMsixInfoList **tail = &list;
+
+    object_child_foreach_recursive(object_get_root(), add_device, &tail);
+    return list;
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * MSI-X relocation of vfio-pci devices
+ *
+ * Copyright (C) 2026 nearmetal contributors
+ */
+
+#include "qemu/osdep.h"
+#include <linux/vfio.h>
+#include "hw/vfio/pci.h"
+#include "hw/vfio/trace.h"
+#include "qapi/error.h"
+#include "qapi/qapi-types-common.h"
+#include "qapi/visitor.h"
+#include "qemu/error-report.h"
+#include "msix-relocation.h"
+
+QEMU_BUILD_BUG_ON((int)MSIX_REQUEST_OFF != OFF_AUTO_PCIBAR_OFF);
+QEMU_BUILD_BUG_ON((int)MSIX_REQUEST_AUTO != OFF_AUTO_PCIBAR_AUTO);
+QEMU_BUILD_BUG_ON((int)MSIX_REQUEST_BAR0 != OFF_AUTO_PCIBAR_BAR0);
+QEMU_BUILD_BUG_ON((int)MSIX_REQUEST_BAR5 != OFF_AUTO_PCIBAR_BAR5);
+QEMU_BUILD_BUG_ON(MSIX_PLAN_BARS != PCI_ROM_SLOT);
+
+static void layout_bars(VFIOPCIDevice *vdev, MsixLayout *l)
+{
+    for (int i = 0; i < PCI_ROM_SLOT; i++) {
+        const VFIOBAR *bar = &vdev->bars[i];
+
+        l->bar[i] = (MsixBar) {
+            .size = bar->size,
+            .ioport = bar->ioport,
+            .mem64 = bar->mem64,
+            .prefetch = !bar->ioport &&
+                        (bar->type & PCI_BASE_ADDRESS_MEM_PREFETCH),
+            .mmap = bar->region.nr_mmaps > 0,
+        };
+    }
+}
+
+static bool region_mappable(VFIOPCIDevice *vdev, unsigned bar)
+{
+    return bar < PCI_ROM_SLOT && vdev->bars[bar].region.size &&
+           vfio_has_region_cap(&vdev->vbasedev, vdev->bars[bar].region.nr,
+                               VFIO_REGION_INFO_CAP_MSIX_MAPPABLE);
+}
+
+static void layout_init(VFIOPCIDevice *vdev, MsixLayout *l)
+{
+    const uint8_t *config = vdev->pdev.config;
+    const VFIOMSIXInfo *msix = vdev->msix;
+
+    *l = (MsixLayout) {
+        .host_page_size = qemu_real_host_page_size(),
+        .nvme = pci_get_word(config + PCI_CLASS_DEVICE) ==
+                PCI_CLASS_STORAGE_EXPRESS &&
+                config[PCI_CLASS_PROG] == 2,
+    };
+    layout_bars(vdev, l);
+    if (msix) {
+        l->entries = msix->entries;
+        l->table_bar = msix->table_bar;
+        l->table_offset = msix->table_offset;
+        l->pba_bar = msix->pba_bar;
+        l->pba_offset = msix->pba_offset;
+        l->mappable = region_mappable(vdev, msix->table_bar);
+    }
+}
+
+static void relocate(VFIOPCIDevice *vdev, const MsixPlan *plan)
+{
+    VFIOMSIXInfo *msix = vdev->msix;
+    VFIOBAR *bar = &vdev->bars[plan->bar];
+
+    if (plan->new_bar) {
+        /*
+         * Prefetchable, since the emulation has no side effects of reads, and
+         * that makes it easier to find room for it
+         */
+        bar->type |= PCI_BASE_ADDRESS_MEM_PREFETCH;
+        if (plan->mem64) {
+            bar->mem64 = true;
+            bar->type |= PCI_BASE_ADDRESS_MEM_TYPE_64;
+        }
+    }
+    bar->size = plan->bar_size;
+    msix->table_bar = plan->bar;
+    msix->table_offset = plan->table_offset;
+    msix->pba_bar = plan->bar;
+    msix->pba_offset = plan->pba_offset;
+    trace_vfio_msix_relo(vdev->vbasedev.name, plan->bar, plan->table_offset);
+}
+
+/* Stock's words where stock has an error, and one where it would crash */
+static bool layout_check(const MsixLayout *l, Error **errp)
+{
+    g_autofree char *fault = NULL;
+
+    if (msix_layout_stuck(l)) {
+        fault = msix_layout_fault(l);
+        error_setg(errp, "hardware reports invalid configuration, %s",
+                   fault ? fault : "MSI-X in no memory BAR");
+        return false;
+    }
+    if (l->entries && l->pba_offset >= l->bar[l->pba_bar].size) {
+        error_setg(errp, "hardware reports invalid configuration, "
+                   "MSIX PBA outside of specified BAR");
+        return false;
+    }
+    return true;
+}
+
+bool vfio_msix_relocation_init(VFIOPCIDevice *vdev, Error **errp)
+{
+    ERRP_GUARD();
+    VFIOMsixState *s = g_new0(VFIOMsixState, 1);
+    g_autofree char *error = NULL;
+    int request = vdev->msix_relo;
+
+    vfio_msix_free(vdev);
+    vdev->msix_state = s;
+    layout_init(vdev, &s->layout);
+    if (!msix_plan_make(&s->layout, request, &s->plan, &s->reason, &error)) {
+        error_setg(errp, "x-msix-relocation=%s: %s",
+                   OffAutoPCIBAR_str(request), error);
+        return false;
+    }
+    if (s->plan.need == MSIX_NEED_NONE && request == OFF_AUTO_PCIBAR_AUTO) {
+        info_report("vfio %s: x-msix-relocation=auto: %s, nothing to relocate",
+                    vdev->vbasedev.name, s->reason);
+    }
+    if (!s->plan.relocate) {
+        if (!layout_check(&s->layout, errp)) {
+            vfio_msix_explain(vdev, errp);
+            return false;
+        }
+        return true;
+    }
+    relocate(vdev, &s->plan);
+    return true;
+}
+
+bool vfio_msix_relocated(const VFIOPCIDevice *vdev)
+{
+    return vdev->msix_state && vdev->msix_state->plan.relocate;
+}
+
+void vfio_msix_explain(VFIOPCIDevice *vdev, Error **errp)
+{
+    g_autofree char *usable = msix_usable_bars(&vdev->msix_state->layout);
+    g_autofree char *what = g_strdup(error_get_pretty(*errp));
+
+    if (vfio_msix_relocated(vdev)) {
+        return;
+    }
+    error_free(*errp);
+    *errp = NULL;
+    if (strcmp(usable, "none")) {
+        error_setg(errp, "%s; x-msix-relocation=auto would move table and PBA "
+                   "(usable: %s)", what, usable);
+    } else {
+        error_setg(errp, "%s; there is no BAR that they could be moved to",
+                   what);
+    }
+}
+
+void vfio_msix_free(VFIOPCIDevice *vdev)
+{
+    VFIOMsixState *s = vdev->msix_state;
+
+    if (s) {
+        g_free(s->reason);
+        g_clear_pointer(&s->traps, g_array_unref);
+        g_clear_pointer(&s->hooks, g_ptr_array_unref);
+        g_free(s);
+        vdev->msix_state = NULL;
+    }
+}
+
+static bool get_relocated(Object *obj, Error **errp)
+{
+    return vfio_msix_relocated(VFIO_PCI(obj));
+}
+
+static int get_bar(Object *obj, Error **errp)
+{
+    VFIOPCIDevice *vdev = VFIO_PCI(obj);
+
+    return vfio_msix_relocated(vdev) ?
+           OFF_AUTO_PCIBAR_BAR0 + vdev->msix_state->plan.bar :
+           OFF_AUTO_PCIBAR_OFF;
+}
+
+static char *get_reason(Object *obj, Error **errp)
+{
+    const VFIOMsixState *s = VFIO_PCI(obj)->msix_state;
+
+    return g_strdup(s ? s->reason : "the device is not realized");
+}
+
+static void get_trapped(Object *obj, Visitor *v, const char *name,
+                        void *opaque, Error **errp)
+{
+    const VFIOMsixState *s = VFIO_PCI(obj)->msix_state;
+    uint64_t sum = 0;
+
+    for (guint i = 0; s && s->traps && i < s->traps->len; i++) {
+        VFIOMsixTrap *t = &g_array_index(s->traps, VFIOMsixTrap, i);
+
+        sum += t->reads + t->writes;
+    }
+    visit_type_uint64(v, name, &sum, errp);
+}
+
+void vfio_msix_class_init(ObjectClass *klass)
+{
+    object_class_property_add_bool(klass, "msix-relocated", get_relocated,
+                                   NULL);
+    object_class_property_set_description(klass, "msix-relocated",
+        "Whether the guest sees the MSI-X table elsewhere than the host");
+    object_class_property_add_enum(klass, "msix-bar", "OffAutoPCIBAR",
+                                   &OffAutoPCIBAR_lookup, get_bar, NULL);
+    object_class_property_set_description(klass, "msix-bar",
+        "BAR that the MSI-X table was relocated to, as x-msix-relocation "
+        "takes it, or off");
+    object_class_property_add_str(klass, "msix-reason", get_reason, NULL);
+    object_class_property_set_description(klass, "msix-reason",
+        "Why the MSI-X table was relocated, or was not");
+    object_class_property_add(klass, "msix-trapped-accesses", "uint64",
+                              get_trapped, NULL, NULL, NULL);
+    object_class_property_set_description(klass, "msix-trapped-accesses",
+        "Accesses to BARs that trapped, since the device was plugged");
+}

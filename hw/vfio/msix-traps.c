@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Accesses to the BARs of vfio-pci devices that trap to QEMU
+ *
+ * Copyright (C) 2026 nearmetal contributors
+ *
+ * What is mapped into the guest never comes here.  The rest goes through the
+ * callbacks of a memory region, which take microseconds; they are replaced by
+ * ones that count first.  Callbacks of memory regions run under the big QEMU
+ * lock, and so the counters need nothing else.
+ */
+
+#include "qemu/osdep.h"
+#include "hw/vfio/pci.h"
+#include "msix-relocation.h"
+#include "trap-spans.h"
+
+/* The callbacks of a memory region, and what was there before */
+typedef struct TrapHook {
+    MemoryRegionOps ops;
+    const MemoryRegionOps *real_ops;
+    void *real_opaque;
+    VFIOPCIDevice *vdev;
+    uint8_t bar;
+    uint64_t offset;    /* of the memory region in the BAR */
+} TrapHook;
+
+/* Some parts of the whole BAR may be trapped only at times */
+bool vfio_msix_trap_active(VFIOPCIDevice *vdev, const VFIOMsixTrap *trap)
+{
+    const VFIORegion *region = &vdev->bars[trap->bar].region;
+
+    /* vfio_sub_page_bar_update_mapping() makes it fill the page */
+    return !trap->small_bar || region->nr_mmaps != 1 ||
+           memory_region_size(&((VFIORegion *)region)->mmaps[0].mem) <
+           qemu_real_host_page_size();
+}
+
+static VFIOMsixTrap *find_trap(const TrapHook *hook, hwaddr addr)
+{
+    GArray *traps = hook->vdev->msix_state->traps;
+
+    for (guint i = 0; traps && i < traps->len; i++) {
+        VFIOMsixTrap *t = &g_array_index(traps, VFIOMsixTrap, i);
+
+        if (t->bar == hook->bar && addr + hook->offset - t->offset < t->size &&
+            vfio_msix_trap_active(hook->vdev, t)) {
+            return t;
+        }
+    }
+    return NULL;
+}
+
+static uint64_t trap_read(void *opaque, hwaddr addr, unsigned size)
+{
+    TrapHook *hook = opaque;
+    VFIOMsixTrap *trap = find_trap(hook, addr);
+
+    if (trap) {
+        trap->reads++;
+    }
+    return hook->real_ops->read(hook->real_opaque, addr, size);
+}
+
+static void trap_write(void *opaque, hwaddr addr, uint64_t data, unsigned size)
+{
+    TrapHook *hook = opaque;
+    VFIOMsixTrap *trap = find_trap(hook, addr);
+
+    if (trap) {
+        trap->writes++;
+    }
+    hook->real_ops->write(hook->real_opaque, addr, data, size);
+}
+
+static void hook_region(VFIOPCIDevice *vdev, MemoryRegion *mr, uint8_t bar,
+                        uint64_t offset)
+{
+    TrapHook *hook;
+
+    if (!mr->ops || !mr->ops->read || !mr->ops->write) {
+        return;
+    }
+    hook = g_new(TrapHook, 1);
+    *hook = (TrapHook) {
+        .ops = *mr->ops, .real_ops = mr->ops, .real_opaque = mr->opaque,
+        .vdev = vdev, .bar = bar, .offset = offset,
+    };
+    hook->ops.read = trap_read;
+    hook->ops.write = trap_write;
+    mr->opaque = hook;
+    mr->ops = &hook->ops;
+    g_ptr_array_add(vdev->msix_state->hooks, hook);
+}
+
+static GArray *span_array(void)
+{
+    return g_array_new(false, false, sizeof(TrapSpan));
+}
+
+static void span_add(GArray *spans, uint64_t begin, uint64_t size)
+{
+    TrapSpan span = { begin, begin + size };
+
+    g_array_append_val(spans, span);
+}
+
+/* Something emulated lies on the BAR */
+static void emulated_add(VFIOPCIDevice *vdev, GArray *emulated,
+                         MemoryRegion *mr, uint8_t bar, uint64_t offset)
+{
+    span_add(emulated, offset, memory_region_size(mr));
+    hook_region(vdev, mr, bar, offset);
+}
+
+static void emulated_msix(VFIOPCIDevice *vdev, GArray *emulated, uint8_t bar)
+{
+    PCIDevice *pdev = &vdev->pdev;
+    const VFIOMSIXInfo *msix = vdev->msix;
+
+    if (!(pdev->cap_present & QEMU_PCI_CAP_MSIX)) {
+        return;
+    }
+    if (msix->table_bar == bar && pdev->msix_table_mmio.enabled) {
+        emulated_add(vdev, emulated, &pdev->msix_table_mmio, bar,
+                     msix->table_offset);
+    }
+    /* Elsewhere it is enabled only while a masked vector is pending */
+    if (msix->pba_bar == bar && vfio_msix_relocated(vdev)) {
+        emulated_add(vdev, emulated, &pdev->msix_pba_mmio, bar,
+                     msix->pba_offset);
+    }
+}
+
+static void emulated_quirks(VFIOPCIDevice *vdev, GArray *emulated, uint8_t bar)
+{
+    VFIOQuirk *quirk;
+
+    QLIST_FOREACH(quirk, &vdev->bars[bar].quirks, next) {
+        for (int i = 0; i < quirk->nr_mem; i++) {
+            MemoryRegion *mr = &quirk->mem[i];
+
+            if (mr->container == vdev->bars[bar].region.mem) {
+                emulated_add(vdev, emulated, mr, bar, mr->addr);
+            }
+        }
+    }
+}
+
+/* What the host maps.  A small BAR fills its page when it is aligned. */
+static void mapped_add(VFIOPCIDevice *vdev, GArray *mapped, uint8_t bar,
+                       bool small)
+{
+    VFIORegion *region = &vdev->bars[bar].region;
+
+    for (int i = 0; i < region->nr_mmaps; i++) {
+        VFIOMmap *m = &region->mmaps[i];
+
+        if (m->mmap) {
+            span_add(mapped, m->offset,
+                     small ? qemu_real_host_page_size() : m->size);
+            hook_region(vdev, &m->mem, bar, m->offset);
+        }
+    }
+}
+
+static void trap_add(VFIOPCIDevice *vdev, uint8_t bar, TrapSpan span,
+                     bool small_bar)
+{
+    VFIOMsixTrap trap = {
+        .bar = bar, .offset = span.begin, .size = span.end - span.begin,
+        .small_bar = small_bar,
+    };
+
+    g_array_append_val(vdev->msix_state->traps, trap);
+}
+
+static void traps_of_bar(VFIOPCIDevice *vdev, uint8_t bar)
+{
+    VFIORegion *region = &vdev->bars[bar].region;
+    uint64_t page = qemu_real_host_page_size();
+    uint64_t size = vdev->bars[bar].size;
+    /* The whole of it can be mapped, see vfio_sub_page_bar_update_mapping() */
+    bool small = region->size && region->size < page &&
+                 region->nr_mmaps == 1 && region->mmaps[0].mmap &&
+                 region->mmaps[0].size == region->size;
+    g_autoptr(GArray) mapped = span_array();
+    g_autoptr(GArray) emulated = span_array();
+    g_autoptr(GArray) spans = NULL;
+
+    emulated_msix(vdev, emulated, bar);
+    emulated_quirks(vdev, emulated, bar);
+    mapped_add(vdev, mapped, bar, small);
+    if (region->size && region->mem) {
+        hook_region(vdev, region->mem, bar, 0);
+    }
+    spans = trap_spans(MAX(size, small ? page : 0), page, mapped, emulated);
+    if (small && !(spans->len && !g_array_index(spans, TrapSpan, 0).begin)) {
+        trap_add(vdev, bar, (TrapSpan) { 0, region->size }, true);
+    }
+    for (guint i = 0; i < spans->len; i++) {
+        TrapSpan span = g_array_index(spans, TrapSpan, i);
+
+        span.end = MIN(span.end, size);
+        trap_add(vdev, bar, span, false);
+    }
+}
+
+void vfio_msix_traps_init(VFIOPCIDevice *vdev)
+{
+    VFIOMsixState *s = vdev->msix_state;
+
+    s->traps = g_array_new(false, false, sizeof(VFIOMsixTrap));
+    s->hooks = g_ptr_array_new_with_free_func(g_free);
+    for (int i = 0; i < PCI_ROM_SLOT; i++) {
+        if (vdev->bars[i].size) {
+            traps_of_bar(vdev, i);
+        }
+    }
+}
