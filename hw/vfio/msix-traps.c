@@ -11,6 +11,7 @@
  */
 
 #include "qemu/osdep.h"
+#include "exec/address-spaces.h"
 #include "hw/vfio/pci.h"
 #include "msix-relocation.h"
 #include "trap-spans.h"
@@ -25,15 +26,34 @@ typedef struct TrapHook {
     uint64_t offset;    /* of the memory region in the BAR */
 } TrapHook;
 
-/* Some parts of the whole BAR may be trapped only at times */
+/*
+ * Where the guest put the BAR at the beginning of a host page,
+ * vfio_sub_page_bar_update_mapping() lets it fill that page; unless something
+ * else, such as another small BAR, is in there.
+ */
+static bool small_bar_fills_page(VFIOPCIDevice *vdev, uint8_t bar)
+{
+    const PCIIORegion *r = &vdev->pdev.io_regions[bar];
+    uint64_t page = qemu_real_host_page_size();
+    MemoryRegionSection section;
+    bool fills;
+
+    if (r->addr == PCI_BAR_UNMAPPED || (r->addr & (page - 1))) {
+        return false;
+    }
+    /* Bus addresses are physical ones on the machines with vfio-pci and ACPI */
+    section = memory_region_find(get_system_memory(), r->addr, page);
+    fills = section.mr == &vdev->bars[bar].region.mmaps[0].mem &&
+            int128_get64(section.size) == page;
+    if (section.mr) {
+        memory_region_unref(section.mr);
+    }
+    return fills;
+}
+
 bool vfio_msix_trap_active(VFIOPCIDevice *vdev, const VFIOMsixTrap *trap)
 {
-    const VFIORegion *region = &vdev->bars[trap->bar].region;
-
-    /* vfio_sub_page_bar_update_mapping() makes it fill the page */
-    return !trap->small_bar || region->nr_mmaps != 1 ||
-           memory_region_size(&((VFIORegion *)region)->mmaps[0].mem) <
-           qemu_real_host_page_size();
+    return !trap->small_bar || !small_bar_fills_page(vdev, trap->bar);
 }
 
 static VFIOMsixTrap *find_trap(const TrapHook *hook, hwaddr addr)
