@@ -217,6 +217,28 @@ static void test_small_bar(void)
     run_end(&run);
 }
 
+/* Two BARs in one page: what begins the page is not mapped either */
+static void test_shared_page(void)
+{
+    Run run;
+
+    if (qemu_real_host_page_size() > 64 * KiB) {
+        g_test_skip("this host has larger pages");
+        return;
+    }
+    if (!run_start(&run, "page-size=64K\n" ADDRESS " bar0=64K bar2=16K "
+                   "bar4=16K msix=22 table=0:0 pba=0:0x8000", "")) {
+        return;
+    }
+    g_assert_cmphex(run.dev->bar[2].address % (64 * KiB), ==, 0);
+    g_assert_cmphex(run.dev->bar[4].address, ==,
+                    run.dev->bar[2].address + 16 * KiB);
+    g_assert_nonnull(vfio_query_trap(run.info, 2, 0));
+    g_assert_nonnull(vfio_query_trap(run.info, 4, 0));
+    check_query(&run);
+    run_end(&run);
+}
+
 static void test_no_msix(void)
 {
     Run run;
@@ -406,6 +428,7 @@ int main(int argc, char **argv)
     }
     qtest_add_func("/vfio-auto/not-mappable", test_not_mappable);
     qtest_add_func("/vfio-auto/small-bar", test_small_bar);
+    qtest_add_func("/vfio-auto/shared-page", test_shared_page);
     qtest_add_func("/vfio-auto/no-msix", test_no_msix);
     qtest_add_func("/vfio-auto/pinned", test_pinned);
 

@@ -170,6 +170,7 @@ uint64_t vfio_host_status(VfioHost *host, const char *name)
         }
     }
     vfio_fail("vfio-standin: status has no %s", name);
+    return 0;
 }
 
 void vfio_host_assert_unused(VfioHost *host)
