@@ -258,19 +258,7 @@ static bool refuse_any(Visitor *v, const char *name, QObject **obj,
     return false;
 }
 
-/* Text is one of the alternatives, as for "addr" */
-static bool start_text(Visitor *v, const char *name, GenericAlternate **obj,
-                       size_t size, Error **errp)
-{
-    *obj = g_malloc0(size);
-    (*obj)->type = QTYPE_QSTRING;
-    return true;
-}
-
-/*
- * object_property_parse, whose visitor crashes on structs, some lists, and
- * alternates
- */
+/* object_property_parse, whose visitor crashes on structs and some lists */
 static bool property_parse(Object *obj, const char *name, const char *value,
                            Error **errp)
 {
@@ -285,7 +273,6 @@ static bool property_parse(Object *obj, const char *name, const char *value,
     v = string_input_visitor_new(value);
     v->start_struct = refuse_struct;
     v->start_list = refuse_list;
-    v->start_alternate = start_text;
     v->type_any = refuse_any;
     ok = object_property_set(obj, name, v, errp);
     visit_free(v);

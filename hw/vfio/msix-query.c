@@ -6,11 +6,10 @@
  */
 
 #include "qemu/osdep.h"
-#include "hw/pci/pci_bus.h"
 #include "hw/vfio/pci.h"
 #include "qapi/qapi-commands-vfio-msix.h"
-#include "system/numa.h"
 #include "msix-relocation.h"
+#include "numa-node.h"
 
 static VfioMsixArea *area_new(unsigned bar, uint64_t offset, uint64_t size)
 {
@@ -59,9 +58,9 @@ static void info_traps(VfioMsixInfo *info, VFIOPCIDevice *vdev)
 
 static void info_numa(VfioMsixInfo *info, VFIOPCIDevice *vdev)
 {
-    int node = pci_bus_numa_node(pci_device_root_bus(&vdev->pdev));
+    int node = vfio_numa_actual(vdev);
 
-    info->has_numa_node = node != NUMA_NODE_UNASSIGNED;
+    info->has_numa_node = node >= 0;
     info->numa_node = node;
 }
 

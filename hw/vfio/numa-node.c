@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * vfio-pci's property numa-node: put a device on a NUMA node of the guest
+ *
+ * Copyright (C) 2026 nearmetal contributors
+ */
+
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "qapi/visitor.h"
+#include "qemu/cutils.h"
+#include "qemu/error-report.h"
+#include "hw/boards.h"
+#include "hw/pci/pci_bus.h"
+#include "hw/vfio/pci.h"
+#include "system/hostmem.h"
+#include "system/system.h"
+#include "numa-bus.h"
+#include "numa-node.h"
+#include "numa-plan.h"
+
+/* The property */
+
+static void numa_node_get(Object *obj, Visitor *v, const char *name,
+                          void *opaque, Error **errp)
+{
+    int32_t *request = object_field_prop_ptr(obj, opaque);
+    g_autofree char *word = numa_plan_word(*request);
+
+    if (*request >= 0) {
+        visit_type_int32(v, name, request, errp);
+    } else {
+        visit_type_str(v, name, &word, errp);
+    }
+}
+
+static bool numa_node_visit(Visitor *v, const char *name, QType type,
+                            int *request, bool *valid, Error **errp)
+{
+    g_autofree char *text = NULL;
+    int64_t number;
+
+    switch (type) {
+    case QTYPE_QSTRING:
+        if (!visit_type_str(v, name, &text, errp)) {
+            return false;
+        }
+        *valid = numa_plan_parse(text, request);
+        return true;
+    case QTYPE_QNUM:
+        if (!visit_type_int64(v, name, &number, errp)) {
+            return false;
+        }
+        *valid = numa_plan_number(number, request);
+        return true;
+    default:
+        *valid = false;
+        return true;
+    }
+}
+
+static void numa_node_set(Object *obj, Visitor *v, const char *name,
+                          void *opaque, Error **errp)
+{
+    g_autofree GenericAlternate *alt = NULL;
+    bool valid = false;
+    int request;
+
+    if (!visit_start_alternate(v, name, &alt, sizeof(*alt), errp)) {
+        return;
+    }
+    if (numa_node_visit(v, name, alt->type, &request, &valid, errp)) {
+        if (valid) {
+            *(int32_t *)object_field_prop_ptr(obj, opaque) = request;
+        } else {
+            error_setg(errp, "Parameter '%s' expects off, auto or a NUMA node "
+                       "of the guest, 0 to %d", name,
+                       NUMA_PLAN_MAX_NODES - 1);
+        }
+    }
+    visit_end_alternate(v, (void **)&alt);
+}
+
+static void numa_node_set_default(ObjectProperty *op, const Property *prop)
+{
+    object_property_set_default_str(op, "off");
+}
+
+const PropertyInfo vfio_numa_node_prop = {
+    .type = "str",
+    .description = "NUMA node of the guest to be on: a number, auto (the one "
+                   "whose memory is on the host device's node) or off",
+    .get = numa_node_get,
+    .set = numa_node_set,
+    .set_default_value = numa_node_set_default,
+};
+
+/* Which node */
+
+static int read_host_node(const char *folder, const char *name)
+{
+    g_autofree char *path = g_build_filename(folder, name, NULL);
+    g_autofree char *text = NULL;
+    int node;
+
+    if (!g_file_get_contents(path, &text, NULL, NULL) ||
+        qemu_strtoi(g_strstrip(text), NULL, 10, &node)) {
+        return -1;
+    }
+    return node;
+}
+
+static int host_node(VFIOPCIDevice *vdev)
+{
+    g_autofree char *folder = g_strdup(vdev->vbasedev.sysfsdev);
+    PCIHostDeviceAddress *host = &vdev->host;
+    int node;
+
+    if (!folder) {
+        folder = g_strdup_printf("/sys/bus/pci/devices/%04x:%02x:%02x.%01x",
+                                 host->domain, host->bus, host->slot,
+                                 host->function);
+    }
+    node = read_host_node(folder, "numa_node");
+    /* A mediated device is a folder in that of the device that it is of */
+    return node >= 0 ? node : read_host_node(folder, "../numa_node");
+}
+
+static NumaPlanMemory node_memory(const HostMemoryBackend *backend)
+{
+    if (!backend) {
+        return (NumaPlanMemory) {};
+    }
+    return (NumaPlanMemory) {
+        .bound = backend->policy == HOST_MEM_POLICY_BIND ||
+                 backend->policy == HOST_MEM_POLICY_PREFERRED,
+        .host_nodes = backend->host_nodes,
+    };
+}
+
+/* The node that is asked for; if auto finds none, -1 and the reason in @why */
+static int wanted_node(VFIOPCIDevice *vdev, char **why)
+{
+    const NumaState *numa = current_machine->numa_state;
+    NumaPlanMemory memory[MAX_NODES];
+    int nodes = numa ? numa->num_nodes : 0;
+
+    QEMU_BUILD_BUG_ON(MAX_NODES != NUMA_PLAN_MAX_NODES);
+    if (vdev->numa_node != NUMA_PLAN_AUTO) {
+        return vdev->numa_node;
+    }
+    for (int i = 0; i < nodes; i++) {
+        memory[i] = node_memory(numa->nodes[i].node_memdev);
+    }
+    return numa_plan_map(memory, nodes, host_node(vdev), why);
+}
+
+static bool check_range(int node, Error **errp)
+{
+    const NumaState *numa = current_machine->numa_state;
+
+    if (!numa || !numa->num_nodes) {
+        error_setg(errp, "numa-node=%d: the guest has no NUMA nodes, add them "
+                   "with -numa node,...", node);
+        return false;
+    }
+    if (node >= numa->num_nodes) {
+        error_setg(errp, "numa-node=%d is out of range: the guest has NUMA "
+                   "nodes 0 to %d", node, numa->num_nodes - 1);
+        return false;
+    }
+    return true;
+}
+
+/* Devices on a host bridge whose node they choose together */
+
+typedef struct Voters {
+    const VFIOPCIDevice *self;  /* to be counted already */
+    const PCIBus *root;
+    GArray *votes;              /* of NumaPlanVote */
+    const VFIOPCIDevice *other; /* given another number than @self */
+} Voters;
+
+static int add_vote(Object *obj, void *opaque)
+{
+    Voters *voters = opaque;
+    VFIOPCIDevice *vdev =
+        (VFIOPCIDevice *)object_dynamic_cast(obj, TYPE_VFIO_PCI);
+    g_autofree char *why = NULL;
+    NumaPlanVote vote;
+
+    if (!vdev || (!DEVICE(vdev)->realized && vdev != voters->self) ||
+        pci_device_root_bus(&vdev->pdev) != voters->root) {
+        return 0;
+    }
+    vote.node = wanted_node(vdev, &why);
+    vote.firm = vdev->numa_node >= 0;
+    g_array_append_val(voters->votes, vote);
+    if (vote.firm && vote.node != voters->self->numa_node) {
+        voters->other = vdev;
+    }
+    return 0;
+}
+
+/* Returns: the node that @vdev and all devices before it agree on, or -1 */
+static int common_node(const VFIOPCIDevice *vdev, const VFIOPCIDevice **other)
+{
+    g_autoptr(GArray) votes = g_array_new(false, false, sizeof(NumaPlanVote));
+    Voters voters = {
+        .self = vdev,
+        .root = pci_device_root_bus(&vdev->pdev),
+        .votes = votes,
+    };
+
+    object_child_foreach_recursive(object_get_root(), add_vote, &voters);
+    if (other) {
+        *other = voters.other;
+    }
+    return numa_plan_agree((NumaPlanVote *)votes->data, votes->len);
+}
+
+static bool check_common(VFIOPCIDevice *vdev, PCIBus *root, Error **errp)
+{
+    g_autofree char *node = numa_bus_node_text(root);
+    const VFIOPCIDevice *other;
+
+    if (phase_check(PHASE_MACHINE_READY)) {
+        if (numa_bus_node(root) == vdev->numa_node) {
+            return true;
+        }
+        error_setg(errp, "numa-node=%d: bus '%s' is on %s; without ACPI, that "
+                   "is decided when the VM is started", vdev->numa_node,
+                   BUS(root)->name, node);
+        return false;
+    }
+    common_node(vdev, &other);
+    if (other) {
+        error_setg(errp, "numa-node=%d: without ACPI, all devices are on the "
+                   "node of bus '%s', and device '%s' has numa-node=%d",
+                   vdev->numa_node, BUS(root)->name,
+                   DEVICE(other)->id ?: other->vbasedev.name,
+                   other->numa_node);
+        return false;
+    }
+    return true;
+}
+
+/* What to do about it */
+
+int vfio_numa_actual(VFIOPCIDevice *vdev)
+{
+    return numa_bus_node(pci_get_bus(&vdev->pdev));
+}
+
+static bool choose_bus(DeviceState *dev, BusState **bus, Error **errp)
+{
+    VFIOPCIDevice *vdev = VFIO_PCI(dev);
+    PCIBus *main_root = numa_bus_main_root(PCI_BUS(*bus)), *port;
+    g_autofree char *why = NULL, *remedy = NULL;
+    int node = wanted_node(vdev, &why);
+
+    if (vdev->numa_node == NUMA_PLAN_OFF) {
+        return true;
+    }
+    if (vdev->numa_node >= 0 && !check_range(node, errp)) {
+        return false;
+    }
+    /* The default may be a pxb-pcie, which takes nothing but ports */
+    *bus = BUS(main_root);
+    if (numa_bus_settable(main_root) && !phase_check(PHASE_MACHINE_READY)) {
+        return true;
+    }
+    port = node >= 0 ? numa_bus_find_port(main_root, node) : NULL;
+    if (port) {
+        *bus = BUS(port);
+    } else if (vdev->numa_node >= 0) {
+        remedy = numa_bus_remedy(main_root, node);
+        error_setg(errp, "numa-node=%d: %s", node, remedy);
+        return false;
+    }
+    return true;        /* if auto found nothing, vfio_numa_realized() warns */
+}
+
+bool vfio_numa_check(VFIOPCIDevice *vdev, Error **errp)
+{
+    PCIBus *bus = pci_get_bus(&vdev->pdev);
+    PCIBus *main_root = numa_bus_main_root(bus);
+    g_autofree char *on = numa_bus_node_text(bus);
+    g_autofree char *remedy = NULL;
+
+    if (vdev->numa_node < 0) {
+        return true;
+    }
+    if (!check_range(vdev->numa_node, errp)) {
+        return false;
+    }
+    if (numa_bus_settable(pci_device_root_bus(&vdev->pdev))) {
+        return check_common(vdev, main_root, errp);
+    }
+    if (vfio_numa_actual(vdev) == vdev->numa_node) {
+        return true;
+    }
+    remedy = numa_bus_remedy(main_root, vdev->numa_node);
+    error_setg(errp, "numa-node=%d: bus '%s' is on %s, not on node %d: %s",
+               vdev->numa_node, BUS(bus)->name, on, vdev->numa_node, remedy);
+    return false;
+}
+
+/* Warn if auto did not put the device where it belongs */
+static void check_auto(VFIOPCIDevice *vdev)
+{
+    PCIBus *bus = pci_get_bus(&vdev->pdev);
+    g_autofree char *on = numa_bus_node_text(bus);
+    g_autofree char *why = NULL, *remedy = NULL;
+    int node;
+
+    if (vdev->numa_node != NUMA_PLAN_AUTO) {
+        return;
+    }
+    node = wanted_node(vdev, &why);
+    if (node < 0) {
+        warn_report(VFIO_MSG_PREFIX "numa-node=auto: %s; the guest sees the "
+                    "device on %s", vdev->vbasedev.name, why, on);
+    } else if (node != vfio_numa_actual(vdev)) {
+        remedy = numa_bus_remedy(numa_bus_main_root(bus), node);
+        warn_report(VFIO_MSG_PREFIX "numa-node=auto: the device belongs on "
+                    "node %d, but the guest sees it on %s, that of bus '%s': "
+                    "%s", vdev->vbasedev.name, node, on, BUS(bus)->name,
+                    remedy);
+    }
+}
+
+static int check_auto_cb(Object *obj, void *opaque)
+{
+    VFIOPCIDevice *vdev =
+        (VFIOPCIDevice *)object_dynamic_cast(obj, TYPE_VFIO_PCI);
+
+    if (vdev && DEVICE(vdev)->realized &&
+        numa_bus_settable(pci_device_root_bus(&vdev->pdev))) {
+        check_auto(vdev);
+    }
+    return 0;
+}
+
+/* All devices are there, and the node is final */
+static void check_all_auto(Notifier *notifier, void *data)
+{
+    object_child_foreach_recursive(object_get_root(), check_auto_cb, NULL);
+}
+
+void vfio_numa_realized(VFIOPCIDevice *vdev)
+{
+    static Notifier machine_done = { .notify = check_all_auto };
+    PCIBus *root = pci_device_root_bus(&vdev->pdev);
+
+    if (vdev->numa_node == NUMA_PLAN_OFF) {
+        return;
+    }
+    if (!numa_bus_settable(root) || phase_check(PHASE_MACHINE_READY)) {
+        check_auto(vdev);
+        return;
+    }
+    numa_bus_set_node(root, common_node(vdev, NULL));
+    if (!machine_done.node.le_prev) {
+        qemu_add_machine_init_done_notifier(&machine_done);
+    }
+}
+
+static void actual_get(Object *obj, Visitor *v, const char *name, void *opaque,
+                       Error **errp)
+{
+    int64_t node = -1;
+
+    if (DEVICE(obj)->parent_bus) {
+        node = vfio_numa_actual(VFIO_PCI(obj));
+    }
+    visit_type_int(v, name, &node, errp);
+}
+
+void vfio_numa_class_init(DeviceClass *dc)
+{
+    ObjectClass *oc = OBJECT_CLASS(dc);
+
+    dc->choose_bus = choose_bus;
+    object_class_property_add(oc, "numa-node-actual", "int", actual_get, NULL,
+                              NULL, NULL);
+    object_class_property_set_description(oc, "numa-node-actual",
+        "NUMA node that the guest sees the device on, -1: none (read-only)");
+}
