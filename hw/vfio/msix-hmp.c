@@ -31,13 +31,13 @@ static void print_traps(Monitor *mon, VfioMsixTrapList *traps)
         monitor_printf(mon, "  nothing traps\n");
         return;
     }
-    monitor_printf(mon, "  %-10s %3s %12s %12s %12s %12s\n", "trapped:", "BAR",
-                   "OFFSET", "SIZE", "READS", "WRITES");
+    monitor_printf(mon, "  trapped:   BAR  %-12s  %-12s %12s %12s\n", "OFFSET",
+                   "SIZE", "READS", "WRITES");
     for (; traps; traps = traps->next) {
         const VfioMsixTrap *t = traps->value;
 
-        monitor_printf(mon, "  %-10s %3u %#12" PRIx64 " %#12" PRIx64
-                       " %12" PRIu64 " %12" PRIu64 "\n", "", t->bar, t->offset,
+        monitor_printf(mon, "             %3u  0x%-10" PRIx64 "  0x%-10" PRIx64
+                       " %12" PRIu64 " %12" PRIu64 "\n", t->bar, t->offset,
                        t->size, t->reads, t->writes);
     }
 }
