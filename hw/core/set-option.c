@@ -19,7 +19,7 @@ typedef struct DeviceSet {
 } DeviceSet;
 
 static GPtrArray *recorded;     /* DeviceSet, in the order of the options */
-static GPtrArray *json_devices; /* QDict; until device_set_resolve */
+static GPtrArray *json_devices; /* QDict */
 
 /*
  * Looked at before the device exists, when nothing can be parsed for it.  In
@@ -72,6 +72,20 @@ void device_set_add_json(QDict *opts)
         json_devices = g_ptr_array_new_with_free_func(json_device_free);
     }
     g_ptr_array_add(json_devices, qobject_ref(opts));
+}
+
+bool device_json_pending(bool (*fn)(const QDict *opts, void *opaque),
+                         void *opaque)
+{
+    if (phase_check(PHASE_MACHINE_READY)) {
+        return false;
+    }
+    for (int i = 0; json_devices && i < json_devices->len; i++) {
+        if (fn(json_devices->pdata[i], opaque)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static QDict *find_json_device(const char *id)
@@ -183,7 +197,6 @@ bool device_set_resolve(Error **errp)
             i++;
         }
     }
-    g_clear_pointer(&json_devices, g_ptr_array_unref);
     return ok;
 }
 

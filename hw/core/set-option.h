@@ -35,6 +35,19 @@ bool device_set_record(const char *str, Error **errp);
 void device_set_add_json(QDict *opts);
 
 /**
+ * device_json_pending: walk through the -device options in JSON of which the
+ * devices may not exist yet
+ * @fn: returns true to end the walk
+ *
+ * Devices given as key=value are created before them.  When the machine is
+ * ready none is left.
+ *
+ * Returns: true if @fn did
+ */
+bool device_json_pending(bool (*fn)(const QDict *opts, void *opaque),
+                         void *opaque);
+
+/**
  * device_set_resolve: give what was recorded to the devices
  *
  * To be called once, when all options are read.  An ID that no -device has

@@ -9,6 +9,7 @@
 #include <glib.h>
 #include <inttypes.h>
 #include <stdbool.h>
+#include <string.h>
 #else
 #include "qemu/osdep.h"
 #endif
@@ -164,10 +165,15 @@ char *msix_layout_fault(const MsixLayout *l)
     return fault;
 }
 
+static bool bar_missing(const MsixLayout *l, unsigned bar)
+{
+    return bar >= MSIX_PLAN_BARS || !l->bar[bar].size;
+}
+
 bool msix_layout_stuck(const MsixLayout *l)
 {
-    return l->entries && !(bar_is_memory(l, l->table_bar) &&
-                           bar_is_memory(l, l->pba_bar));
+    return l->entries && (bar_missing(l, l->table_bar) ||
+                          bar_missing(l, l->pba_bar));
 }
 
 /* ------------------------------------------------------------------------- */
@@ -269,18 +275,17 @@ static char *shared_page(const MsixLayout *l, const char *name, unsigned bar,
     return NULL;
 }
 
-char *msix_layout_shared(const MsixLayout *l)
-{
-    char *place;
-
-    if (!l->entries) {
-        return NULL;
-    }
-    place = shared_page(l, "table", l->table_bar, table_range(l));
-    return place ? place : shared_page(l, "PBA", l->pba_bar, pba_range(l));
-}
-
 /* ------------------------------------------------------------------------- */
+
+/* Is there anything in @bar besides table and PBA? */
+static bool has_registers(const MsixLayout *l, unsigned bar)
+{
+    Range whole = { 0, l->bar[bar].size };
+
+    return (bar != l->table_bar && bar != l->pba_bar) ||
+           (bar == 0 && l->nvme) || first_structure(l, bar) > 0 ||
+           foreign_granule(l, bar, whole) >= 0;
+}
 
 /*
  * A BAR that is smaller than a host page is mapped only where its address in
@@ -295,6 +300,7 @@ static int small_register_bar(const MsixLayout *l)
         unsigned bar = candidates[i];
 
         if (bar_is_memory(l, bar) && l->bar[bar].size < l->host_page_size &&
+            l->bar[bar].mmap && has_registers(l, bar) &&
             msix_bar_usable(l, bar, NULL)) {
             return bar;
         }
@@ -356,29 +362,51 @@ static void plan_relocation(const MsixLayout *l, unsigned bar, MsixPlan *plan)
     plan->pba_offset = plan->table_offset + msix_table_size(l->entries);
 }
 
+/*
+ * Why relocating cannot free what shares a page with a structure of @bar, NULL
+ * if it can.  The host kernel looks at the pages of the table only.
+ */
+static const char *cannot_map(const MsixLayout *l, unsigned bar,
+                              Range structure)
+{
+    Range table = widen(table_range(l), l->host_page_size);
+
+    if (!l->bar[bar].mmap) {
+        return "but the host does not let that BAR be mapped";
+    }
+    if (!l->mappable && bar == l->table_bar && overlap(structure, table)) {
+        return "but the host kernel does not let the table's pages be mapped "
+               "(Linux 4.16 does)";
+    }
+    return NULL;
+}
+
 /* Registers that share a page: what does relocating bring? */
 static MsixNeed shared_need(const MsixLayout *l, char **reason)
 {
-    g_autofree char *shared = msix_layout_shared(l);
+    g_autofree char *table = shared_page(l, "table", l->table_bar,
+                                         table_range(l));
+    g_autofree char *pba = shared_page(l, "PBA", l->pba_bar, pba_range(l));
+    const char *why_table = cannot_map(l, l->table_bar, table_range(l));
+    const char *why_pba = cannot_map(l, l->pba_bar, pba_range(l));
 
-    if (!shared) {
+    if (table && !why_table) {
+        *reason = g_steal_pointer(&table);
+        return MSIX_NEED_HELPS;
+    }
+    if (pba && !why_pba) {
+        *reason = g_strdup_printf("%s, which traps while a masked vector is "
+                                  "pending", pba);
+        return MSIX_NEED_HELPS;
+    }
+    if (table || pba) {
+        *reason = g_strdup_printf("%s, %s", table ? table : pba,
+                                  table ? why_table : why_pba);
+    } else {
         *reason = g_strdup("neither table nor PBA shares a host page with "
                            "other registers");
-        return MSIX_NEED_NO_HELP;
     }
-    if (!l->bar[l->table_bar].mmap || !l->bar[l->pba_bar].mmap) {
-        *reason = g_strdup_printf("%s, but the host does not let that BAR be "
-                                  "mapped", shared);
-        return MSIX_NEED_NO_HELP;
-    }
-    if (!l->mappable) {
-        *reason = g_strdup_printf("%s, but the host kernel does not let the "
-                                  "table's pages be mapped (Linux 4.16 does)",
-                                  shared);
-        return MSIX_NEED_NO_HELP;
-    }
-    *reason = g_steal_pointer(&shared);
-    return MSIX_NEED_HELPS;
+    return MSIX_NEED_NO_HELP;
 }
 
 static MsixNeed find_need(const MsixLayout *l, char **reason)
@@ -415,8 +443,11 @@ static bool plan_auto(const MsixLayout *l, MsixPlan *plan, char **reason,
     if (plan->need == MSIX_NEED_REQUIRED) {
         g_autofree char *usable = msix_usable_bars(l);
 
-        *error = g_strdup_printf("%s, and auto extends no BAR above 1 GiB; "
-                                 "usable: %s", *reason, usable);
+        *error = strcmp(usable, "none") ?
+                 g_strdup_printf("%s, and auto extends no BAR above 1 GiB; "
+                                 "usable: %s", *reason, usable) :
+                 g_strdup_printf("%s, and no BAR can take table and PBA "
+                                 "(usable: none)", *reason);
         g_clear_pointer(reason, g_free);
         return false;
     }

@@ -32,7 +32,7 @@ typedef struct MsixBar {
     bool ioport;
     bool mem64;
     bool prefetch;
-    bool mmap;              /* the host kernel lets it be mapped */
+    bool mmap;              /* the host lets it be mapped, see @mappable */
 } MsixBar;
 
 typedef struct MsixLayout {
@@ -96,17 +96,6 @@ char *msix_layout_fault(const MsixLayout *l);
  * a device cannot be used at all without relocating.
  */
 bool msix_layout_stuck(const MsixLayout *l);
-
-/**
- * msix_layout_shared: which registers share a host page with table or PBA
- *
- * On a host of 4 KiB pages a device that keeps to PCI 3.0, 6.8.2 (no other
- * register in the naturally aligned 4 KiB of an MSI-X structure) shares none.
- *
- * Returns: the place in words, to be freed; NULL if there is none.  The layout
- * must have no fault.
- */
-char *msix_layout_shared(const MsixLayout *l);
 
 /**
  * msix_bar_usable: can table and PBA be relocated to @bar?

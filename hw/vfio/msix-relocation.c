@@ -32,7 +32,8 @@ static void layout_bars(VFIOPCIDevice *vdev, MsixLayout *l)
             .mem64 = bar->mem64,
             .prefetch = !bar->ioport &&
                         (bar->type & PCI_BASE_ADDRESS_MEM_PREFETCH),
-            .mmap = bar->region.nr_mmaps > 0,
+            .mmap = !vdev->vbasedev.no_mmap &&
+                    (bar->region.flags & VFIO_REGION_INFO_FLAG_MMAP),
         };
     }
 }
@@ -146,17 +147,24 @@ bool vfio_msix_relocated(const VFIOPCIDevice *vdev)
 
 void vfio_msix_explain(VFIOPCIDevice *vdev, Error **errp)
 {
-    g_autofree char *usable = msix_usable_bars(&vdev->msix_state->layout);
+    const MsixLayout *l = &vdev->msix_state->layout;
+    g_autofree char *usable = msix_usable_bars(l);
+    g_autofree char *reason = NULL, *error = NULL;
     g_autofree char *what = g_strdup(error_get_pretty(*errp));
+    MsixPlan plan;
+    bool works = msix_plan_make(l, MSIX_REQUEST_AUTO, &plan, &reason, &error);
 
-    if (vfio_msix_relocated(vdev)) {
+    if (vfio_msix_relocated(vdev) || plan.need != MSIX_NEED_REQUIRED) {
         return;
     }
     error_free(*errp);
     *errp = NULL;
-    if (strcmp(usable, "none")) {
+    if (works) {
         error_setg(errp, "%s; x-msix-relocation=auto would move table and PBA "
                    "(usable: %s)", what, usable);
+    } else if (strcmp(usable, "none")) {
+        error_setg(errp, "%s; x-msix-relocation would move table and PBA to "
+                   "one of: %s", what, usable);
     } else {
         error_setg(errp, "%s; there is no BAR that they could be moved to",
                    what);

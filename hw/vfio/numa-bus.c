@@ -11,6 +11,7 @@
 #include "qemu/cutils.h"
 #include "qemu/option.h"
 #include "hw/boards.h"
+#include "hw/nearmetal/core/set-option.h"
 #include "hw/pci/pci_bridge.h"
 #include "hw/pci/pci_bus.h"
 #include "hw/pci/pcie_port.h"
@@ -86,11 +87,17 @@ static int names_bus(void *opaque, QemuOpts *opts, Error **errp)
     return !g_strcmp0(qemu_opt_get(opts, "bus"), opaque);
 }
 
+static bool json_names_bus(const QDict *opts, void *opaque)
+{
+    return !g_strcmp0(qdict_get_try_str(opts, "bus"), opaque);
+}
+
 /* Does a -device that has not been looked at yet name the bus? */
 static bool bus_awaited(PCIBus *bus)
 {
     return qemu_opts_foreach(qemu_find_opts("device"), names_bus,
-                             BUS(bus)->name, NULL);
+                             BUS(bus)->name, NULL) ||
+           device_json_pending(json_names_bus, BUS(bus)->name);
 }
 
 static bool port_free(PCIBus *bus)
@@ -131,8 +138,8 @@ PCIBus *numa_bus_find_port(PCIBus *main_root, int node)
     QLIST_FOREACH(root, &main_root->child, sibling) {
         PCIBus *port = NULL;
 
-        if (pci_bus_is_root(root) && pci_bus_num(root) < number &&
-            numa_bus_node(root) == node) {
+        if (pci_bus_is_root(root) && !pci_bus_is_cxl(root) &&
+            pci_bus_num(root) < number && numa_bus_node(root) == node) {
             port = find_port_below(root);
         }
         if (port) {
@@ -145,13 +152,19 @@ PCIBus *numa_bus_find_port(PCIBus *main_root, int node)
 
 /* What is in use */
 
+static bool json_has_id(const QDict *opts, void *opaque)
+{
+    return !g_strcmp0(qdict_get_try_str(opts, "id"), opaque);
+}
+
 /* Later options may not have been looked at yet */
 static bool id_used(const char *id)
 {
     Object *devices = machine_get_container("peripheral");
 
     return object_resolve_path_component(devices, id) ||
-           qemu_opts_find(qemu_find_opts("device"), id);
+           qemu_opts_find(qemu_find_opts("device"), id) ||
+           device_json_pending(json_has_id, (void *)id);
 }
 
 static void use_number(bool taken[256], unsigned number)
@@ -189,28 +202,57 @@ static void use_root(NumaPlanUsed *used, unsigned number, unsigned buses)
     };
 }
 
-static unsigned option_number(QemuOpts *opts, const char *name)
+static unsigned text_number(const char *text)
 {
-    const char *text = qemu_opt_get(opts, name);
     unsigned number;
 
     return text && !qemu_strtoui(text, NULL, 0, &number) ? number : 0;
 }
 
-static int use_option(void *opaque, QemuOpts *opts, Error **errp)
+static unsigned json_number(const QDict *opts, const char *name)
 {
-    NumaPlanUsed *used = opaque;
-    unsigned number = option_number(opts, "bus_nr");
+    return qdict_get_try_int(opts, name,
+                             text_number(qdict_get_try_str(opts, name)));
+}
 
-    use_number(used->chassis, option_number(opts, "chassis"));
-    use_number(used->slot, option_number(opts, "slot"));
+static void use_numbers(NumaPlanUsed *used, unsigned bus_nr, unsigned chassis,
+                        unsigned slot)
+{
+    use_number(used->chassis, chassis);
+    use_number(used->slot, slot);
     for (unsigned i = 0; i < used->root_count; i++) {
-        if (used->roots[i].number == number) {
-            return 0;
+        if (used->roots[i].number == bus_nr) {
+            return;
         }
     }
-    use_root(used, number, 2);
+    use_root(used, bus_nr, 2);
+}
+
+static int use_option(void *opaque, QemuOpts *opts, Error **errp)
+{
+    use_numbers(opaque, text_number(qemu_opt_get(opts, "bus_nr")),
+                text_number(qemu_opt_get(opts, "chassis")),
+                text_number(qemu_opt_get(opts, "slot")));
     return 0;
+}
+
+static bool use_json(const QDict *opts, void *opaque)
+{
+    use_numbers(opaque, json_number(opts, "bus_nr"),
+                json_number(opts, "chassis"), json_number(opts, "slot"));
+    return false;
+}
+
+/* A pxb-pcie on the node, given as JSON, that is not there yet? */
+static bool json_is_pxb(const QDict *opts, void *opaque)
+{
+    const char *id = qdict_get_try_str(opts, "id");
+
+    return !g_strcmp0(qdict_get_try_str(opts, "driver"), "pxb-pcie") &&
+           qdict_haskey(opts, "numa_node") &&
+           json_number(opts, "numa_node") == *(unsigned *)opaque &&
+           !(id && object_resolve_path_component(
+                       machine_get_container("peripheral"), id));
 }
 
 /* A small ECAM window holds the configuration space of 16 buses only */
@@ -233,6 +275,7 @@ static void find_used(NumaPlanUsed *used, PCIBus *main_root)
         }
     }
     qemu_opts_foreach(qemu_find_opts("device"), use_option, used, NULL);
+    device_json_pending(use_json, used);
 }
 
 /* The root bus on @node that another port can be put on, NULL if none */
@@ -256,9 +299,16 @@ static const char *root_for_port(PCIBus *main_root, int node)
 static char *remedy_options(PCIBus *main_root, int node)
 {
     NumaPlanUsed used = { .id_used = id_used, .bus_limit = bus_limit() };
+    unsigned wanted = node;
     bool hotplug = phase_check(PHASE_MACHINE_READY);
     g_autofree char *options = NULL;
 
+    if (device_json_pending(json_is_pxb, &wanted)) {
+        return g_strdup_printf("the pxb-pcie of node %d comes later: devices "
+                               "given as key=value are created before those "
+                               "given as JSON; give this one as JSON behind "
+                               "its root port, or with bus=", node);
+    }
     find_used(&used, main_root);
     options = numa_plan_options(&used, node, BUS(main_root)->name,
                                 root_for_port(main_root, node));

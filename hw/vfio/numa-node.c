@@ -34,49 +34,43 @@ static void numa_node_get(Object *obj, Visitor *v, const char *name,
     }
 }
 
-static bool numa_node_visit(Visitor *v, const char *name, QType type,
-                            int *request, bool *valid, Error **errp)
+/* Returns: the value in words, to be freed; NULL if it cannot be shown */
+static char *numa_node_visit(Visitor *v, const char *name, QType type,
+                             int *request, bool *valid)
 {
-    g_autofree char *text = NULL;
+    char *text = NULL;
     int64_t number;
 
-    switch (type) {
-    case QTYPE_QSTRING:
-        if (!visit_type_str(v, name, &text, errp)) {
-            return false;
-        }
+    *valid = false;
+    if (type == QTYPE_QSTRING && visit_type_str(v, name, &text, NULL)) {
         *valid = numa_plan_parse(text, request);
-        return true;
-    case QTYPE_QNUM:
-        if (!visit_type_int64(v, name, &number, errp)) {
-            return false;
-        }
-        *valid = numa_plan_number(number, request);
-        return true;
-    default:
-        *valid = false;
-        return true;
+        return text;
     }
+    if (type == QTYPE_QNUM && visit_type_int64(v, name, &number, NULL)) {
+        *valid = numa_plan_number(number, request);
+        return g_strdup_printf("%" PRId64, number);
+    }
+    return NULL;
 }
 
 static void numa_node_set(Object *obj, Visitor *v, const char *name,
                           void *opaque, Error **errp)
 {
     g_autofree GenericAlternate *alt = NULL;
-    bool valid = false;
+    g_autofree char *value = NULL;
+    bool valid;
     int request;
 
     if (!visit_start_alternate(v, name, &alt, sizeof(*alt), errp)) {
         return;
     }
-    if (numa_node_visit(v, name, alt->type, &request, &valid, errp)) {
-        if (valid) {
-            *(int32_t *)object_field_prop_ptr(obj, opaque) = request;
-        } else {
-            error_setg(errp, "Parameter '%s' expects off, auto or a NUMA node "
-                       "of the guest, 0 to %d", name,
-                       NUMA_PLAN_MAX_NODES - 1);
-        }
+    value = numa_node_visit(v, name, alt->type, &request, &valid);
+    if (valid) {
+        *(int32_t *)object_field_prop_ptr(obj, opaque) = request;
+    } else {
+        error_setg(errp, "Parameter '%s' expects off, auto or a NUMA node of "
+                   "the guest, 0 to %d%s%s", name, NUMA_PLAN_MAX_NODES - 1,
+                   value ? ", not " : "", value ?: "");
     }
     visit_end_alternate(v, (void **)&alt);
 }

@@ -283,7 +283,11 @@ static const struct {
     { "no-bar-left",
       "bar0=4G,mem64 bar2=8G,mem64 bar4=16G,mem64 msix=22 table=0:0x2000 "
       "pba=0:0x2100", "auto",
-      { "x-msix-relocation=auto", "overlap", "none" } },
+      { "x-msix-relocation=auto", "overlap", "no BAR can take" } },
+    { "only-big-bars",
+      "bar0=2G,mem64 bar2=2G,mem64 bar4=2G,mem64 msix=22 table=0:0x2000 "
+      "pba=0:0x2100", "off",
+      { "overlap", "x-msix-relocation would move", "bar0, bar2, bar4" } },
     { "off/overlap", "bar0=16K,mem64 msix=22 table=0:0x2000 pba=0:0x2100",
       "off", { "table & pba overlap", "x-msix-relocation=auto", "bar2" } },
     { "off/beyond-the-end",

@@ -65,13 +65,36 @@ static void test_notations(void)
     place(machine, JSON("\"off\"") " -set device.d0.numa-node=1", "rp1", 1,
           NULL);
     g_free(refuse(machine, JSON("128"), "Parameter 'numa-node' expects off, "
-                  "auto or a NUMA node of the guest, 0 to 127"));
-    g_free(refuse(machine, JSON("1.5"), "numa-node"));
+                  "auto or a NUMA node of the guest, 0 to 127, not 128"));
+    g_free(refuse(machine, JSON("1.5"), "Parameter 'numa-node' expects off"));
     g_free(refuse(machine, JSON("true"), "numa-node"));
     g_free(refuse(machine, TWO BOTH DEV("d0", ON_0 ",numa-node=-1"),
                   "Parameter 'numa-node' expects off, auto or"));
     g_free(refuse(machine, TWO BOTH " -global vfio-pci.numa-node=on"
                   DEV("d0", ON_0), "Parameter 'numa-node' expects off, auto"));
+}
+
+/* Devices given as JSON are created last, wherever their options are */
+static void test_json_later(void)
+{
+#define JSON_PXB " -device '{\"driver\": \"pxb-pcie\", \"id\": \"pxb1\", " \
+    "\"bus\": \"pcie.0\", \"bus_nr\": 128, \"numa_node\": %s}'"
+#define JSON_RNG " -device '{\"driver\": \"virtio-rng-pci\", " \
+    "\"bus\": \"rp1\"}'"
+    g_autofree char *same = g_strdup_printf(TWO JSON_PXB, "1");
+    g_autofree char *other = g_strdup_printf(TWO JSON_PXB, "0");
+    g_autofree char *with_same =
+        g_strconcat(same, DEV("d0", ON_0 ",numa-node=1"), NULL);
+    g_autofree char *with_other =
+        g_strconcat(other, DEV("d0", ON_0 ",numa-node=1"), NULL);
+
+    place(machine, TWO JSON_RNG PXB(1) PORT(1)
+          " -device pcie-root-port,id=rp2,bus=pxb1,chassis=2,slot=2"
+          DEV("d0", ON_0 ",numa-node=1"), "rp2", 1, NULL);
+    g_free(refuse(machine, with_same,
+                  "numa-node=1: the pxb-pcie of node 1 comes later"));
+    g_free(refuse(machine, with_other, "-device pxb-pcie,id=pxb2,bus=pcie.0,"
+                  "bus_nr="));
 }
 
 static void test_bus(void)
@@ -244,6 +267,7 @@ static void add_tests(void)
     qtest_add_func("/vfio-numa/bus", test_bus);
     qtest_add_func("/vfio-numa/range", test_range);
     qtest_add_func("/vfio-numa/advice", test_advice);
+    qtest_add_func("/vfio-numa/json-later", test_json_later);
     qtest_add_func("/vfio-numa/auto", test_auto);
     qtest_add_func("/vfio-numa/auto-sysfs", test_auto_sysfs);
     qtest_add_func("/vfio-numa/auto-elsewhere", test_auto_elsewhere);

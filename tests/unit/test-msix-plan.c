@@ -125,6 +125,28 @@ static const Case cases[] = {
       .table_bar = 2, .table = 0, .pba_bar = 0, .pba = 0x8000,
       .usable = "bar0, bar2, bar4, bar5", .need = NO_HELP,
       .bar_auto = KEEP },
+    { "WD", .nvme = true, .bar = { M64(16 * KIB), NO, NO, NO, M64(256) },
+      .entries = 65, .table_bar = 0, .table = 0x2000, .pba_bar = 4,
+      .usable = "bar0, bar2, bar3, bar4", .need = NO_HELP, .bar_auto = KEEP },
+    { "WD-16k", .nvme = true, .bar = { M64(16 * KIB), NO, NO, NO, TRAPS(256) },
+      .entries = 65, .table_bar = 0, .table = 0x2000, .pba_bar = 4, HOST_16K,
+      .usable = "bar0, bar2, bar3, bar4", .need = HELPS, .bar_auto = 2,
+      .words = "the table at 0x2000 of BAR 0" },
+    { "WD-64k", .nvme = true, .bar = { M64(16 * KIB), NO, NO, NO, M64(256) },
+      .entries = 65, .table_bar = 0, .table = 0x2000, .pba_bar = 4, HOST_64K,
+      .usable = "bar0, bar2, bar3, bar4", .need = HELPS, .bar_auto = 0 },
+    { "small PBA BAR without registers", .nvme = true,
+      .bar = { M64(16 * KIB), NO, NO, NO, M64(256) }, .entries = 65,
+      .table_bar = 0, .table = 0x1000, .pba_bar = 4,
+      .usable = "bar0, bar2, bar3, bar4", .need = HELPS, .bar_auto = 2 },
+    { "small BAR 0 that cannot be mapped", .bar = { TRAPS(16 * KIB), NO,
+      M64(64 * KIB), NO }, MSIX(8, 2, 0x8000, 0x9000), HOST_64K,
+      .usable = "bar0, bar2, bar4, bar5", .need = HELPS, .bar_auto = 4 },
+    { "old kernel, PBA elsewhere", .unmappable = true,
+      .bar = { M64(64 * KIB), NO, M64(64 * KIB), NO }, .entries = 8,
+      .table_bar = 2, .table = 0x1000, .pba_bar = 0, .pba = 0x8000, HOST_16K,
+      .usable = "bar0, bar2, bar4, bar5", .need = HELPS, .bar_auto = 4,
+      .words = "the PBA at 0x8000 of BAR 0" },
     { "BAR cannot be mapped", .nvme = true, .bar = { TRAPS(16 * KIB) },
       MSIX(8, 0, 0x1800, 0x1c00), .usable = ONLY_BAR0, .need = NO_HELP,
       .bar_auto = KEEP, .words = "does not let that BAR be mapped" },
@@ -196,7 +218,7 @@ static const Case cases[] = {
       .words = "usable: bar0, bar2" },
     { "only huge ones", .bar = { M64(4 * GIB), NO, M64(8 * GIB), NO,
       M64(512 * GIB), NO }, MSIX(8, 0, 0x2000, 0x2000), .usable = "none",
-      .need = REQUIRED, .bar_auto = REFUSE, .words = "usable: none" },
+      .need = REQUIRED, .bar_auto = REFUSE, .words = "no BAR can take" },
     { "only huge ones, valid", .bar = { M64(4 * GIB), NO, M64(8 * GIB), NO,
       M64(512 * GIB), NO }, MSIX(8, 0, 0x800, 0xc00), .usable = "none",
       .need = HELPS, .bar_auto = KEEP, .words = "but no BAR" },
@@ -265,6 +287,30 @@ static void check_plan(const MsixLayout *l, const MsixPlan *plan)
     if (plan->bar > 0) {
         g_assert_false(l->bar[plan->bar - 1].size &&
                        l->bar[plan->bar - 1].mem64);
+    }
+}
+
+static bool is_free(const MsixLayout *l, unsigned bar)
+{
+    return bar < MSIX_PLAN_BARS && !l->bar[bar].size &&
+           !(bar && l->bar[bar - 1].size && l->bar[bar - 1].mem64);
+}
+
+/* A free pair is taken unless a small BAR calls for being extended */
+static void check_order(const MsixLayout *l, const MsixPlan *plan)
+{
+    bool small = false;
+
+    for (unsigned i = 0; i < MSIX_PLAN_BARS; i++) {
+        small |= l->bar[i].size && l->bar[i].mmap &&
+                 l->bar[i].size < l->host_page_size;
+    }
+    for (unsigned i = 0; i < MSIX_PLAN_BARS && !small; i++) {
+        if (is_free(l, i) && is_free(l, i + 1)) {
+            g_assert_cmpuint(plan->bar, ==, i);
+            g_assert_true(plan->mem64);
+            return;
+        }
     }
 }
 
@@ -446,7 +492,7 @@ static void test_random(void)
             bar->size = !g_rand_int_range(rand, 0, 3) ? 0 :
                         bar->ioport ? 1u << g_rand_int_range(rand, 2, 9) :
                         1ull << g_rand_int_range(rand, 4, bar->mem64 ? 42 : 32);
-            bar->mmap = !bar->ioport;
+            bar->mmap = !bar->ioport && g_rand_boolean(rand);
             if (!bar->size) {
                 *bar = (MsixBar) {};
             }
@@ -454,6 +500,9 @@ static void test_random(void)
         if (msix_plan_make(&l, request, &plan, &reason, &error) &&
             plan.relocate) {
             check_plan(&l, &plan);
+            if (request == MSIX_REQUEST_AUTO) {
+                check_order(&l, &plan);
+            }
         }
         g_assert_true(!reason != !error);
     }

@@ -69,7 +69,8 @@ static bool host_maps(uint64_t start, uint64_t size, uint64_t page_size)
     return size >= page_size || start % page_size == 0;
 }
 
-static bool parse_bar(char *line, uint64_t page_size, MsixBar *bar)
+static bool parse_bar(char *line, uint64_t page_size, MsixBar *bar,
+                      uint64_t *begin)
 {
     uint64_t start, end, flags;
 
@@ -91,20 +92,37 @@ static bool parse_bar(char *line, uint64_t page_size, MsixBar *bar)
     bar->mem64 = !bar->ioport && (flags & RESOURCE_MEM_64);
     bar->prefetch = !bar->ioport && (flags & RESOURCE_PREFETCH);
     bar->mmap = !bar->ioport && host_maps(start, bar->size, page_size);
+    *begin = start;
     return true;
+}
+
+/* The rest of a small BAR's page cannot be reserved if another BAR is there */
+static void check_neighbours(MsixBar *bar, const uint64_t *begin,
+                             uint64_t page_size)
+{
+    for (unsigned i = 0; i < MSIX_PLAN_BARS; i++) {
+        for (unsigned k = 0; k < MSIX_PLAN_BARS; k++) {
+            if (k != i && bar[i].mmap && bar[i].size < page_size &&
+                bar[k].size && !bar[k].ioport &&
+                begin[k] - begin[i] < page_size) {
+                bar[i].mmap = false;
+            }
+        }
+    }
 }
 
 char *pci_parse_resource(const char *text, uint64_t page_size, MsixBar *bar)
 {
     g_auto(GStrv) lines = g_strsplit(text, "\n", MSIX_PLAN_BARS + 1);
     MsixBar found[MSIX_PLAN_BARS] = {};
+    uint64_t begin[MSIX_PLAN_BARS] = {};
 
     for (unsigned i = 0; i < MSIX_PLAN_BARS; i++) {
         if (i >= g_strv_length(lines) || !*lines[i]) {
             return g_strdup_printf("resource has %u lines; %u or more are "
                                    "expected", i, MSIX_PLAN_BARS);
         }
-        if (!parse_bar(lines[i], page_size, &found[i])) {
+        if (!parse_bar(lines[i], page_size, &found[i], &begin[i])) {
             g_autofree char *shown = g_strescape(lines[i], NULL);
 
             return g_strdup_printf("resource, line %u: '%.60s' is no BAR "
@@ -112,6 +130,7 @@ char *pci_parse_resource(const char *text, uint64_t page_size, MsixBar *bar)
                                    "of a power of two bytes)", i + 1, shown);
         }
     }
+    check_neighbours(found, begin, page_size);
     memcpy(bar, found, sizeof(found));
     return NULL;
 }
