@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include "send-fd.h"
 #include "vhost-user.h"
 
 enum {
@@ -58,23 +59,8 @@ typedef struct Message {
 /* @fd: goes along with the message unless it is negative */
 static void send_message(int sock, Message *msg, int fd)
 {
-    char control[CMSG_SPACE(sizeof(fd))] = { 0 };
-    struct iovec iov = { msg, HEADER_BYTES + msg->size };
-    struct msghdr hdr = { .msg_iov = &iov, .msg_iovlen = 1 };
-
     msg->flags = VERSION;
-    if (fd >= 0) {
-        struct cmsghdr *cmsg;
-
-        hdr.msg_control = control;
-        hdr.msg_controllen = sizeof(control);
-        cmsg = CMSG_FIRSTHDR(&hdr);
-        cmsg->cmsg_level = SOL_SOCKET;
-        cmsg->cmsg_type = SCM_RIGHTS;
-        cmsg->cmsg_len = CMSG_LEN(sizeof(fd));
-        memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
-    }
-    if (sendmsg(sock, &hdr, 0) != (ssize_t)iov.iov_len) {
+    if (!send_with_fd(sock, msg, HEADER_BYTES + msg->size, fd)) {
         bench_die("cannot talk to the vhost-user export: %m");
     }
 }

@@ -10,43 +10,21 @@
 #include "qobject/qlist.h"
 #include "vfio-check.h"
 #include "vfio-query.h"
+#include "vfio-run.h"
 
-#define ADDRESS         "0000:01:00.0"
-#define DEVFN           PCI_DEVFN(4, 0)
-#define DEVICE          "-device vfio-pci,host=" ADDRESS ",id=dev,addr=4"
-
-/* A started QEMU with one device */
-typedef struct Run {
-    VfioHost *host;
-    QTestState *qts;
-    VfioDevice *dev;
-    QDict *info;        /* once the BARs are placed */
-} Run;
+#define ADDRESS         VFIO_RUN_ADDRESS
 
 /* Returns: false if the test is to be skipped */
-static bool run_start(Run *run, const char *device, const char *options)
+static bool run_start(VfioRun *run, const char *device, const char *options)
 {
-    g_autofree char *line = g_strdup_printf("%s\n", device);
-
-    if (!vfio_host_available()) {
+    if (!vfio_run_device(run, device, options)) {
         return false;
     }
-    run->host = vfio_host_new(line);
-    run->qts = vfio_host_start(run->host, DEVICE "%s", options);
-    run->dev = vfio_device_new(run->qts, 0, DEVFN);
     run->info = vfio_query(run->qts, "dev");
     return true;
 }
 
-static void run_end(Run *run)
-{
-    qobject_unref(run->info);
-    vfio_device_free(run->dev);
-    qtest_quit(run->qts);
-    vfio_host_free(run->host);
-}
-
-static void assert_reason(Run *run, const char *part)
+static void assert_reason(VfioRun *run, const char *part)
 {
     const char *reason = qdict_get_str(run->info, "reason");
 
@@ -56,7 +34,7 @@ static void assert_reason(Run *run, const char *part)
 }
 
 /* The query tells what the guest finds */
-static void check_query(Run *run)
+static void check_query(VfioRun *run)
 {
     QDict *info = run->info;
     unsigned vectors = run->dev->vectors;
@@ -75,6 +53,8 @@ static void check_query(Run *run)
     vfio_query_assert_traps(run->dev, info);
 }
 
+#define KEEP (-1)
+
 static const struct {
     const char *name;
     const char *device;
@@ -82,19 +62,26 @@ static const struct {
     VfioArea pba;
     unsigned vectors;
     bool invalid;
+    int bar[3];                 /* for page_sizes[]: what auto takes */
 } layouts[] = {
     { "sm2262", "bar0=16K,mem64 msix=22 table=0:0x2000 pba=0:0x2100",
-      { 0, 0x2000 }, { 0, 0x2100 }, 22, true },
+      { 0, 0x2000 }, { 0, 0x2100 }, 22, true,
+      { 2, 2, 0 } },
     { "cd8p", "bar0=64K,mem64 msix=129 table=0:0x5200 pba=0:0xd600",
-      { 0, 0x5200 }, { 0, 0xd600 }, 129, false },
+      { 0, 0x5200 }, { 0, 0xd600 }, 129, false,
+      { KEEP, 2, 2 } },
     { "intel", "bar0=16K,mem64 msix=136 table=0:0x2000 pba=0:0x3000",
-      { 0, 0x2000 }, { 0, 0x3000 }, 136, false },
+      { 0, 0x2000 }, { 0, 0x3000 }, 136, false,
+      { KEEP, 2, 0 } },
     { "beyond-the-end", "bar0=16K,mem64 msix=22 table=0:0x2000 pba=0:0x8000",
-      { 0, 0x2000 }, { 0, 0x8000 }, 22, true },
+      { 0, 0x2000 }, { 0, 0x8000 }, 22, true,
+      { 2, 2, 0 } },
     { "reserved-bir-7", "bar0=16K,mem64 msix=22 table=7:0x2000 pba=0:0x3000",
-      { 7, 0x2000 }, { 0, 0x3000 }, 22, true },
+      { 7, 0x2000 }, { 0, 0x3000 }, 22, true,
+      { 2, 2, 0 } },
     { "reserved-bir-6", "bar0=16K,mem64 msix=22 table=0:0x2000 pba=6:0x3000",
-      { 0, 0x2000 }, { 6, 0x3000 }, 22, true },
+      { 0, 0x2000 }, { 6, 0x3000 }, 22, true,
+      { 2, 2, 0 } },
 };
 
 static const unsigned page_sizes[] = { 4 * KiB, 16 * KiB, 64 * KiB };
@@ -102,10 +89,11 @@ static const unsigned page_sizes[] = { 4 * KiB, 16 * KiB, 64 * KiB };
 typedef struct FieldCase {
     unsigned layout;
     unsigned page_size;
+    int bar;
 } FieldCase;
 
 /* Registers and doorbells of an NVMe device; stride 0 */
-static bool doorbells_direct(Run *run)
+static bool doorbells_direct(VfioRun *run)
 {
     return vfio_direct(run->qts, run->dev->bar[0].address,
                        0x1000 + 8 * run->dev->vectors,
@@ -119,7 +107,7 @@ static void test_field(const void *data)
         "page-size=%u\n" ADDRESS " %s", c->page_size,
         layouts[c->layout].device);
     unsigned vectors = layouts[c->layout].vectors;
-    Run run;
+    VfioRun run;
 
     if (c->page_size < qemu_real_host_page_size()) {
         g_test_skip("this host has larger pages");
@@ -137,12 +125,10 @@ static void test_field(const void *data)
     vfio_query_assert_area(run.info, "host-pba", layouts[c->layout].pba,
                            DIV_ROUND_UP(vectors, 64) * 8);
     check_query(&run);
-    if (layouts[c->layout].invalid) {
-        g_assert_true(qdict_get_bool(run.info, "relocated"));
-    }
+    g_assert_cmpint(qdict_get_try_int(run.info, "bar", KEEP), ==, c->bar);
     g_assert_true(doorbells_direct(&run));
     vfio_check_vectors(run.host, ADDRESS, run.dev);
-    run_end(&run);
+    vfio_run_end(&run);
 }
 
 /* What a valid layout costs without relocating: the guest's doorbells trap */
@@ -152,7 +138,7 @@ static void test_trapped_without(const void *data)
     g_autofree char *device = g_strdup_printf(
         "page-size=%u\n" ADDRESS " %s", c->page_size,
         layouts[c->layout].device);
-    Run run;
+    VfioRun run;
 
     if (c->page_size < qemu_real_host_page_size()) {
         g_test_skip("this host has larger pages");
@@ -167,7 +153,7 @@ static void test_trapped_without(const void *data)
     g_assert_cmpint(doorbells_direct(&run), ==,
                     layouts[c->layout].table.offset / c->page_size > 0);
     vfio_check_vectors(run.host, ADDRESS, run.dev);
-    run_end(&run);
+    vfio_run_end(&run);
 }
 
 /* A kernel before 4.16: the table's pages trap, also where they were left */
@@ -176,7 +162,7 @@ static void test_not_mappable(void)
     static const char *const options[] = {
         "", ",x-msix-relocation=auto", ",x-msix-relocation=bar2",
     };
-    Run run;
+    VfioRun run;
 
     for (int i = 0; i < G_N_ELEMENTS(options); i++) {
         if (!run_start(&run, ADDRESS " bar0=256K,mem64 mappable=0 noresize=1 "
@@ -187,14 +173,14 @@ static void test_not_mappable(void)
         check_query(&run);
         g_assert_nonnull(vfio_query_trap(run.info, 0, 0x20000));
         vfio_check_vectors(run.host, ADDRESS, run.dev);
-        run_end(&run);
+        vfio_run_end(&run);
     }
 }
 
 /* A BAR smaller than a page, with a whole page to itself in the guest */
 static void test_small_bar(void)
 {
-    Run run;
+    VfioRun run;
 
     if (qemu_real_host_page_size() > 64 * KiB) {
         g_test_skip("this host has larger pages");
@@ -214,13 +200,13 @@ static void test_small_bar(void)
     vfio_device_write(run.dev, 0, 0x1008, 0x55);
     g_assert_cmphex(vfio_host_read(run.host, ADDRESS, 0, 0x1008), ==, 0x55);
     vfio_check_vectors(run.host, ADDRESS, run.dev);
-    run_end(&run);
+    vfio_run_end(&run);
 }
 
 /* Two BARs in one page: what begins the page is not mapped either */
 static void test_shared_page(void)
 {
-    Run run;
+    VfioRun run;
 
     if (qemu_real_host_page_size() > 64 * KiB) {
         g_test_skip("this host has larger pages");
@@ -236,12 +222,12 @@ static void test_shared_page(void)
     g_assert_nonnull(vfio_query_trap(run.info, 2, 0));
     g_assert_nonnull(vfio_query_trap(run.info, 4, 0));
     check_query(&run);
-    run_end(&run);
+    vfio_run_end(&run);
 }
 
 static void test_no_msix(void)
 {
-    Run run;
+    VfioRun run;
     g_autofree char *text = NULL;
 
     if (!run_start(&run, ADDRESS " bar0=64K,mem64",
@@ -259,7 +245,7 @@ static void test_no_msix(void)
                              ",x-msix-relocation=bar2");
     g_assert_nonnull(strstr(text, "x-msix-relocation=bar2"));
     g_assert_nonnull(strstr(text, "no MSI-X"));
-    run_end(&run);
+    vfio_run_end(&run);
 }
 
 /* Requests that cannot be met: the message has each of the parts */
@@ -354,7 +340,7 @@ static void test_room(const void *data)
     g_autofree char *line = g_strdup_printf("page-size=4K\n" ADDRESS " %s",
                                             rooms[i].device);
     g_autofree char *bar = NULL;
-    Run run;
+    VfioRun run;
 
     if (!run_start(&run, line, ",x-msix-relocation=auto")) {
         return;
@@ -364,7 +350,7 @@ static void test_room(const void *data)
     g_assert_cmpstr(bar, ==, rooms[i].bar);
     check_query(&run);
     vfio_check_vectors(run.host, ADDRESS, run.dev);
-    run_end(&run);
+    vfio_run_end(&run);
 }
 
 /* Pinning what auto chose gives the guest the same device */
@@ -374,7 +360,7 @@ static void test_pinned(void)
                          "table=0:0x2000 pba=0:0x2100";
     g_autofree char *option = NULL;
     VfioDevice before;
-    Run run;
+    VfioRun run;
 
     if (!run_start(&run, device, ",x-msix-relocation=auto")) {
         return;
@@ -382,22 +368,23 @@ static void test_pinned(void)
     option = g_strdup_printf(",x-msix-relocation=bar%d",
                              (int)qdict_get_int(run.info, "bar"));
     before = *run.dev;
-    run_end(&run);
+    vfio_run_end(&run);
     g_assert_true(run_start(&run, device, option));
     before.qts = run.qts;
     g_assert_cmpmem(&before, sizeof(before), run.dev, sizeof(*run.dev));
-    run_end(&run);
+    vfio_run_end(&run);
 }
 
-static void add_field(const char *kind, unsigned layout, unsigned page_size,
+static void add_field(const char *kind, unsigned layout, unsigned page,
                       void (*test)(const void *))
 {
+    unsigned page_size = page_sizes[page];
     g_autofree char *path = g_strdup_printf("/vfio-auto/%s/%s/%uk", kind,
                                             layouts[layout].name,
                                             page_size / 1024);
     FieldCase *c = g_new(FieldCase, 1);
 
-    *c = (FieldCase) { layout, page_size };
+    *c = (FieldCase) { layout, page_size, layouts[layout].bar[page] };
     qtest_add_data_func_full(path, c, test, g_free);
 }
 
@@ -405,9 +392,9 @@ static void add_fields(void)
 {
     for (unsigned i = 0; i < G_N_ELEMENTS(layouts); i++) {
         for (unsigned j = 0; j < G_N_ELEMENTS(page_sizes); j++) {
-            add_field("auto", i, page_sizes[j], test_field);
+            add_field("auto", i, j, test_field);
             if (!layouts[i].invalid) {
-                add_field("off", i, page_sizes[j], test_trapped_without);
+                add_field("off", i, j, test_trapped_without);
             }
         }
     }

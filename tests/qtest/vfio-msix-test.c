@@ -9,25 +9,16 @@
 #include "qemu/units.h"
 #include "vfio-check.h"
 #include "vfio-query.h"
+#include "vfio-run.h"
 
-#define ADDRESS         "0000:01:00.0"
+#define ADDRESS         VFIO_RUN_ADDRESS
 #define OTHER           "0000:02:00.0"
-#define SLOT            4
-#define DEVFN           PCI_DEVFN(SLOT, 0)
-#define PORT_DEVFN      PCI_DEVFN(5, 0)
-#define PORT            "-device pcie-root-port,id=rp0,chassis=1,addr=5 "
 #define PATTERN         0xfeedf00d
 /* In a PBA of 22 vectors: the bits that are none */
 #define PBA_PATTERN     0xffc00000
 
 /* Table and PBA in pages of their own */
 #define NVME            " bar0=16K,mem64 msix=22 table=0:0x2000 pba=0:0x3000 "
-
-static QTestState *start(VfioHost *host, const char *options)
-{
-    return vfio_host_start(host, "-device vfio-pci,host=" ADDRESS ",id=dev,"
-                           "addr=%d%s", SLOT, options);
-}
 
 static void assert_area(VfioArea area, unsigned bar, uint32_t offset)
 {
@@ -102,18 +93,15 @@ static void check_table(VfioDevice *dev)
 static void test_case(const void *data)
 {
     const Case *c = data;
-    g_autofree char *devices = g_strdup_printf("page-size=4K\n" ADDRESS "%s\n",
+    g_autofree char *devices = g_strdup_printf("page-size=4K\n" ADDRESS "%s",
                                                c->device);
-    VfioHost *host;
-    QTestState *qts;
     VfioDevice *dev;
+    VfioRun run;
 
-    if (!vfio_host_available()) {
+    if (!vfio_run_device(&run, devices, c->options)) {
         return;
     }
-    host = vfio_host_new(devices);
-    qts = start(host, c->options);
-    dev = vfio_device_new(qts, 0, DEVFN);
+    dev = run.dev;
     assert_area(dev->table, c->bar, c->table);
     g_assert_cmphex(dev->pba.offset, ==, c->pba);
     g_assert_cmphex(dev->bar[c->bar].size, ==, c->size);
@@ -121,161 +109,129 @@ static void test_case(const void *data)
     g_assert_cmpint(dev->bar[c->bar].prefetch, ==, c->prefetch);
     check_table(dev);
     if (dev->table.bar != 0 || dev->table.offset >= 0x1000) {
-        check_registers(host, dev);
+        check_registers(run.host, dev);
     }
-    vfio_check_vectors(host, ADDRESS, dev);
-    vfio_device_free(dev);
-    qtest_quit(qts);
-    vfio_host_free(host);
+    vfio_check_vectors(run.host, ADDRESS, dev);
+    vfio_run_end(&run);
 }
 
 /* Until a masked vector fires the guest reads the device's own, as in stock */
 static void test_pba_off(void)
 {
-    VfioHost *host;
-    QTestState *qts;
-    VfioDevice *dev;
+    VfioRun run;
 
-    if (!vfio_host_available()) {
+    if (!vfio_run_device(&run, ADDRESS NVME, "")) {
         return;
     }
-    host = vfio_host_new(ADDRESS NVME "\n");
-    qts = start(host, "");
-    dev = vfio_device_new(qts, 0, DEVFN);
-    vfio_host_write(host, ADDRESS, 0, 0x3000, PBA_PATTERN);
-    g_assert_cmphex(vfio_device_read(dev, 0, 0x3000), ==, PBA_PATTERN);
-    vfio_check_vectors(host, ADDRESS, dev);
-    g_assert_cmphex(vfio_host_read(host, ADDRESS, 0, 0x3000), ==, PBA_PATTERN);
-    vfio_device_free(dev);
-    qtest_quit(qts);
-    vfio_host_free(host);
+    vfio_host_write(run.host, ADDRESS, 0, 0x3000, PBA_PATTERN);
+    g_assert_cmphex(vfio_device_read(run.dev, 0, 0x3000), ==, PBA_PATTERN);
+    vfio_check_vectors(run.host, ADDRESS, run.dev);
+    g_assert_cmphex(vfio_host_read(run.host, ADDRESS, 0, 0x3000), ==,
+                    PBA_PATTERN);
+    vfio_run_end(&run);
 }
 
 /* The PBA is there from the start, and does not show the device's own */
 static void test_pba_relocated(void)
 {
-    VfioHost *host;
-    QTestState *qts;
     VfioDevice *dev;
+    uint64_t place;
+    VfioRun run;
 
-    if (!vfio_host_available()) {
+    if (!vfio_run_device(&run, "page-size=4K\n" ADDRESS NVME,
+                         ",x-msix-relocation=bar0")) {
         return;
     }
-    host = vfio_host_new("page-size=4K\n" ADDRESS NVME "\n");
-    qts = start(host, ",x-msix-relocation=bar0");
-    dev = vfio_device_new(qts, 0, DEVFN);
-    vfio_host_write(host, ADDRESS, 0, 0x3000, PBA_PATTERN);
+    dev = run.dev;
+    place = dev->bar[0].address + dev->pba.offset;
+    vfio_host_write(run.host, ADDRESS, 0, 0x3000, PBA_PATTERN);
     assert_area(dev->pba, 0, 16 * KiB + 352);
     /* Reading zeros alone does not tell it from nothing */
-    g_assert_true(vfio_mapped(qts, "msix-pba", dev->bar[0].address +
-                              dev->pba.offset, 8));
+    g_assert_true(vfio_mapped(run.qts, "msix-pba", place, 8));
     g_assert_cmphex(vfio_device_read(dev, 0, dev->pba.offset), ==, 0);
-    vfio_check_vectors(host, ADDRESS, dev);
+    vfio_check_vectors(run.host, ADDRESS, dev);
     g_assert_cmphex(vfio_device_read(dev, 0, dev->pba.offset), ==, 0);
-    g_assert_true(vfio_mapped(qts, "msix-pba", dev->bar[0].address +
-                              dev->pba.offset, 8));
-    vfio_device_free(dev);
-    qtest_quit(qts);
-    vfio_host_free(host);
+    g_assert_true(vfio_mapped(run.qts, "msix-pba", place, 8));
+    vfio_run_end(&run);
 }
 
 static void test_two_devices(void)
 {
-    VfioHost *host;
-    QTestState *qts;
     VfioDevice *one, *two;
+    VfioRun run;
 
-    if (!vfio_host_available()) {
+    if (!vfio_run_device(&run, ADDRESS NVME "\n" OTHER NVME,
+                         ",x-msix-relocation=bar2 "
+                         "-device vfio-pci,host=" OTHER ",addr=6")) {
         return;
     }
-    host = vfio_host_new(ADDRESS NVME "\n" OTHER NVME "\n");
-    qts = vfio_host_start(host, "-device vfio-pci,host=" ADDRESS ",addr=4,"
-                          "x-msix-relocation=bar2 "
-                          "-device vfio-pci,host=" OTHER ",addr=6");
-    one = vfio_device_new(qts, 0, PCI_DEVFN(4, 0));
-    two = vfio_device_new(qts, 0, PCI_DEVFN(6, 0));
+    one = run.dev;
+    two = vfio_device_new(run.qts, 0, PCI_DEVFN(6, 0));
     assert_area(one->table, 2, 0);
     assert_area(two->table, 0, 0x2000);
-    vfio_check_vectors(host, ADDRESS, one);
-    vfio_check_vectors(host, OTHER, two);
+    vfio_check_vectors(run.host, ADDRESS, one);
+    vfio_check_vectors(run.host, OTHER, two);
     vfio_device_write(one, 0, 0x1000, 1);
     vfio_device_write(two, 0, 0x1000, 2);
-    g_assert_cmphex(vfio_host_read(host, ADDRESS, 0, 0x1000), ==, 1);
-    g_assert_cmphex(vfio_host_read(host, OTHER, 0, 0x1000), ==, 2);
-    vfio_device_free(one);
+    g_assert_cmphex(vfio_host_read(run.host, ADDRESS, 0, 0x1000), ==, 1);
+    g_assert_cmphex(vfio_host_read(run.host, OTHER, 0, 0x1000), ==, 2);
     vfio_device_free(two);
-    qtest_quit(qts);
-    vfio_host_free(host);
+    vfio_run_end(&run);
 }
 
-static void plug(QTestState *qts, const char *options)
+static void plug(VfioRun *run, const char *options)
 {
-    g_autofree char *json = g_strdup_printf(
-        "{ 'driver': 'vfio-pci', 'host': '" ADDRESS "', 'id': 'dev', "
-        "'bus': 'rp0'%s }", options);
-    g_autofree char *error = vfio_device_add(qts, json);
+    g_autofree char *error = vfio_run_plug(run, options);
 
     g_assert_cmpstr(error, ==, NULL);
 }
 
-static void unplug(QTestState *qts)
+static void use_plugged(VfioRun *run, VfioArea table)
 {
-    qtest_qmp_device_del_send(qts, "dev");
-    vfio_port_power_off(qts, PORT_DEVFN);
-    qtest_qmp_eventwait(qts, "DEVICE_DELETED");
+    VfioDevice *dev = vfio_device_new(run->qts, 1, 0);
+
+    assert_area(dev->table, table.bar, table.offset);
+    vfio_check_vectors(run->host, ADDRESS, dev);
+    vfio_device_free(dev);
 }
 
-static void use_plugged(VfioHost *host, QTestState *qts, VfioArea table)
+static void unplug(VfioRun *run)
 {
-    VfioDevice *dev;
-
-    vfio_port_open(qts, PORT_DEVFN, 1);
-    dev = vfio_device_new(qts, 1, 0);
-    assert_area(dev->table, table.bar, table.offset);
-    vfio_check_vectors(host, ADDRESS, dev);
-    vfio_device_free(dev);
+    vfio_run_unplug(run);
+    vfio_host_assert_unused(run->host);
 }
 
 static void test_hotplug(void)
 {
-    VfioHost *host;
-    QTestState *qts;
+    VfioRun run;
 
-    if (!vfio_host_available()) {
+    if (!vfio_run_start(&run, ADDRESS NVME, VFIO_RUN_PORT)) {
         return;
     }
-    host = vfio_host_new(ADDRESS NVME "\n");
-    qts = vfio_host_start(host, PORT);
     for (int i = 0; i < 3; i++) {
-        plug(qts, ", 'x-msix-relocation': 'bar2'");
-        g_assert_cmpuint(vfio_host_status(host, "devices"), ==, 1);
-        use_plugged(host, qts, (VfioArea) { 2, 0 });
-        unplug(qts);
-        vfio_host_assert_unused(host);
-        plug(qts, "");
-        use_plugged(host, qts, (VfioArea) { 0, 0x2000 });
-        unplug(qts);
-        vfio_host_assert_unused(host);
+        plug(&run, ", 'x-msix-relocation': 'bar2'");
+        g_assert_cmpuint(vfio_host_status(run.host, "devices"), ==, 1);
+        use_plugged(&run, (VfioArea) { 2, 0 });
+        unplug(&run);
+        plug(&run, "");
+        use_plugged(&run, (VfioArea) { 0, 0x2000 });
+        unplug(&run);
     }
-    qtest_quit(qts);
-    vfio_host_free(host);
+    vfio_run_end(&run);
 }
 
-static void fail_and_retry(VfioHost *host, QTestState *qts, const char *what)
+static void fail_and_retry(VfioRun *run, const char *what)
 {
     g_autofree char *error = NULL;
 
-    vfio_host_fail(host, what);
-    error = vfio_device_add(qts, "{ 'driver': 'vfio-pci', 'host': '" ADDRESS
-                            "', 'id': 'dev', 'bus': 'rp0', "
-                            "'x-msix-relocation': 'bar2' }");
+    vfio_host_fail(run->host, what);
+    error = vfio_run_plug(run, ", 'x-msix-relocation': 'bar2'");
     g_test_message("%s: %s", what, error ? error : "no error");
     g_assert_nonnull(error);
-    vfio_host_assert_unused(host);
-    plug(qts, ", 'x-msix-relocation': 'bar2'");
-    use_plugged(host, qts, (VfioArea) { 2, 0 });
-    unplug(qts);
-    vfio_host_assert_unused(host);
+    vfio_host_assert_unused(run->host);
+    plug(run, ", 'x-msix-relocation': 'bar2'");
+    use_plugged(run, (VfioArea) { 2, 0 });
+    unplug(run);
 }
 
 static void test_failed_realize(void)
@@ -294,65 +250,50 @@ static void test_failed_realize(void)
         /* INTx */
         "VFIO_DEVICE_SET_IRQS:EIO",
     };
-    VfioHost *host;
-    QTestState *qts;
+    VfioRun run;
 
-    if (!vfio_host_available()) {
+    if (!vfio_run_start(&run, ADDRESS NVME, VFIO_RUN_PORT)) {
         return;
     }
-    host = vfio_host_new(ADDRESS NVME "\n");
-    qts = vfio_host_start(host, PORT);
-    plug(qts, "");              /* the stand-in listens from now on */
-    vfio_port_open(qts, PORT_DEVFN, 1);
-    unplug(qts);
+    plug(&run, "");             /* the stand-in listens from now on */
+    unplug(&run);
     for (int i = 0; i < G_N_ELEMENTS(failures); i++) {
-        fail_and_retry(host, qts, failures[i]);
+        fail_and_retry(&run, failures[i]);
     }
-    qtest_quit(qts);
-    vfio_host_free(host);
+    vfio_run_end(&run);
 }
 
 /* An invalid layout is refused, and the same device works when relocated */
 static void test_invalid_layout(void)
 {
     g_autofree char *error = NULL;
-    VfioHost *host;
-    QTestState *qts;
+    VfioRun run;
 
-    if (!vfio_host_available()) {
+    if (!vfio_run_start(&run, "page-size=4K\n" ADDRESS " bar0=16K,mem64 "
+                        "msix=22 table=0:0x2000 pba=0:0x2100",
+                        VFIO_RUN_PORT)) {
         return;
     }
-    host = vfio_host_new("page-size=4K\n" ADDRESS " bar0=16K,mem64 msix=22 "
-                         "table=0:0x2000 pba=0:0x2100\n");
-    qts = vfio_host_start(host, PORT);
-    error = vfio_device_add(qts, "{ 'driver': 'vfio-pci', 'host': '" ADDRESS
-                            "', 'id': 'dev', 'bus': 'rp0' }");
+    error = vfio_run_plug(&run, "");
     g_assert_nonnull(error);
     g_assert_nonnull(strstr(error, "table & pba overlap"));
-    vfio_host_assert_unused(host);
-    plug(qts, ", 'x-msix-relocation': 'bar2'");
-    use_plugged(host, qts, (VfioArea) { 2, 0 });
-    qtest_quit(qts);
-    vfio_host_free(host);
+    vfio_host_assert_unused(run.host);
+    plug(&run, ", 'x-msix-relocation': 'bar2'");
+    use_plugged(&run, (VfioArea) { 2, 0 });
+    vfio_run_end(&run);
 }
 
 static void check_start(const char *args, unsigned bar)
 {
-    VfioHost *host;
-    QTestState *qts;
-    VfioDevice *dev;
+    VfioRun run;
 
-    if (!vfio_host_available()) {
+    if (!vfio_run_start(&run, "page-size=4K\n" ADDRESS NVME, args)) {
         return;
     }
-    host = vfio_host_new("page-size=4K\n" ADDRESS NVME "\n");
-    qts = vfio_host_start(host, "%s", args);
-    dev = vfio_device_new(qts, 0, DEVFN);
-    assert_area(dev->table, bar, 0);
-    vfio_check_vectors(host, ADDRESS, dev);
-    vfio_device_free(dev);
-    qtest_quit(qts);
-    vfio_host_free(host);
+    run.dev = vfio_device_new(run.qts, 0, VFIO_RUN_DEVFN);
+    assert_area(run.dev->table, bar, 0);
+    vfio_check_vectors(run.host, ADDRESS, run.dev);
+    vfio_run_end(&run);
 }
 
 static void test_pc(void)

@@ -12,12 +12,10 @@
 #include "qobject/qstring.h"
 #include "vfio-check.h"
 #include "vfio-query.h"
+#include "vfio-run.h"
 
-#define ADDRESS         "0000:01:00.0"
+#define ADDRESS         VFIO_RUN_ADDRESS
 #define OTHER           "0000:02:00.0"
-#define DEVFN           PCI_DEVFN(4, 0)
-#define PORT_DEVFN      PCI_DEVFN(5, 0)
-#define PORT            "-device pcie-root-port,id=rp0,chassis=1,addr=5 "
 #define TABLE_AT        0x20000
 
 /* Table and PBA in pages of their own on any host */
@@ -33,29 +31,22 @@ static void assert_ids(QTestState *qts, const char *expected)
 
 static void test_list(void)
 {
-    VfioHost *host;
-    QTestState *qts;
+    VfioRun run;
 
-    if (!vfio_host_available()) {
+    if (!vfio_run_start(&run, ADDRESS NVME "\n" OTHER, "-device vfio-pci,host="
+                        ADDRESS ",id=a -device vfio-pci,host=" OTHER)) {
         return;
     }
-    host = vfio_host_new(ADDRESS NVME "\n" OTHER "\n");
-    qts = vfio_host_start(host, "-device vfio-pci,host=" ADDRESS ",id=a "
-                          "-device vfio-pci,host=" OTHER);
-    assert_ids(qts, "a,none");
-    qtest_quit(qts);
-    qts = vfio_host_start(host, PORT);
-    assert_ids(qts, "");
-    qtest_quit(qts);
-    vfio_host_free(host);
+    assert_ids(run.qts, "a,none");
+    vfio_run_end(&run);
+    g_assert_true(vfio_run_start(&run, ADDRESS, VFIO_RUN_PORT));
+    assert_ids(run.qts, "");
+    vfio_run_end(&run);
 }
 
-static void add(QTestState *qts, const char *options, bool works)
+static void add(VfioRun *run, const char *options, bool works)
 {
-    g_autofree char *json = g_strdup_printf(
-        "{ 'driver': 'vfio-pci', 'host': '" ADDRESS "', 'id': 'dev', "
-        "'bus': 'rp0'%s }", options);
-    g_autofree char *error = vfio_device_add(qts, json);
+    g_autofree char *error = vfio_run_plug(run, options);
 
     if (works) {
         g_assert_cmpstr(error, ==, NULL);
@@ -66,38 +57,37 @@ static void add(QTestState *qts, const char *options, bool works)
 
 static void test_hotplug(void)
 {
-    VfioHost *host;
-    QTestState *qts;
+    VfioRun run;
 
-    if (!vfio_host_available()) {
+    if (!vfio_run_start(&run, ADDRESS NVME, VFIO_RUN_PORT)) {
         return;
     }
-    host = vfio_host_new(ADDRESS NVME "\n");
-    qts = vfio_host_start(host, PORT);
     for (int i = 0; i < 2; i++) {
-        assert_ids(qts, "");
-        add(qts, ", 'x-msix-relocation': 'bar1'", false);
-        assert_ids(qts, "");
-        add(qts, ", 'x-msix-relocation': 'auto'", true);
-        assert_ids(qts, "dev");
-        qtest_qmp_device_del_send(qts, "dev");
-        vfio_port_open(qts, PORT_DEVFN, 1);
-        vfio_port_power_off(qts, PORT_DEVFN);
-        qtest_qmp_eventwait(qts, "DEVICE_DELETED");
+        assert_ids(run.qts, "");
+        add(&run, ", 'x-msix-relocation': 'bar1'", false);
+        assert_ids(run.qts, "");
+        add(&run, ", 'x-msix-relocation': 'auto'", true);
+        assert_ids(run.qts, "dev");
+        vfio_run_unplug(&run);
     }
-    assert_ids(qts, "");
-    qtest_quit(qts);
-    vfio_host_free(host);
+    assert_ids(run.qts, "");
+    vfio_run_end(&run);
 }
 
-static int64_t trapped(QTestState *qts, uint64_t offset, const char *what)
+static int64_t trapped_in(QTestState *qts, unsigned bar, uint64_t offset,
+                          const char *what)
 {
     QDict *info = vfio_query(qts, "dev");
-    QDict *trap = vfio_query_trap(info, 0, offset);
+    QDict *trap = vfio_query_trap(info, bar, offset);
     int64_t n = trap ? qdict_get_int(trap, what) : -1;
 
     qobject_unref(info);
     return n;
+}
+
+static int64_t trapped(QTestState *qts, uint64_t offset, const char *what)
+{
+    return trapped_in(qts, 0, offset, what);
 }
 
 static QObject *property(QTestState *qts, const char *name)
@@ -122,17 +112,15 @@ static void assert_trapped_sum(QTestState *qts, int64_t expected)
 
 static void test_counters(void)
 {
-    VfioHost *host;
     QTestState *qts;
     VfioDevice *dev;
+    VfioRun run;
 
-    if (!vfio_host_available()) {
+    if (!vfio_run_device(&run, ADDRESS NVME, "")) {
         return;
     }
-    host = vfio_host_new(ADDRESS NVME "\n");
-    qts = vfio_host_start(host, "-device vfio-pci,host=" ADDRESS
-                          ",id=dev,addr=4");
-    dev = vfio_device_new(qts, 0, DEVFN);
+    qts = run.qts;
+    dev = run.dev;
     g_assert_cmpint(trapped(qts, TABLE_AT, "writes"), ==, 0);
     g_assert_cmpint(trapped(qts, TABLE_AT, "reads"), ==, 0);
     for (int i = 0; i < 7; i++) {
@@ -150,39 +138,49 @@ static void test_counters(void)
     /* The page's other registers trap with the table, and do work */
     vfio_device_write(dev, 0, TABLE_AT + 0xff0, 0x77);
     g_assert_cmpint(trapped(qts, TABLE_AT, "writes"), ==, 8);
-    g_assert_cmphex(vfio_host_read(host, ADDRESS, 0, TABLE_AT + 0xff0), ==,
+    g_assert_cmphex(vfio_host_read(run.host, ADDRESS, 0, TABLE_AT + 0xff0), ==,
                     0x77);
-    vfio_device_free(dev);
-    qtest_quit(qts);
-    vfio_host_free(host);
+    vfio_run_end(&run);
 }
 
 /* What the host does not let be mapped traps: each access is a system call */
 static void test_unmapped_bar(void)
 {
-    VfioHost *host;
-    QTestState *qts;
-    VfioDevice *dev;
+    VfioRun run;
 
-    if (!vfio_host_available()) {
+    if (!vfio_run_device(&run, ADDRESS " bar0=128K,mem64,nommap bar2=128K "
+                         "msix=22 table=2:0 pba=2:0x10000", "")) {
         return;
     }
-    host = vfio_host_new(ADDRESS " bar0=128K,mem64,nommap bar2=128K "
-                         "msix=22 table=2:0 pba=2:0x10000\n");
-    qts = vfio_host_start(host, "-device vfio-pci,host=" ADDRESS
-                          ",id=dev,addr=4");
-    dev = vfio_device_new(qts, 0, DEVFN);
-    vfio_device_write(dev, 0, 0x1000, 1);
-    vfio_device_read(dev, 0, 0x1000);
-    vfio_device_read(dev, 0, 0x1000);
-    g_assert_cmpint(trapped(qts, 0x1000, "writes"), ==, 1);
-    g_assert_cmpint(trapped(qts, 0x1000, "reads"), ==, 2);
-    assert_trapped_sum(qts, 3);
-    g_assert_cmpuint(vfio_host_status(host, ADDRESS ".bar0.writes"), ==, 1);
-    g_assert_cmpuint(vfio_host_status(host, ADDRESS ".bar0.reads"), ==, 2);
-    vfio_device_free(dev);
-    qtest_quit(qts);
-    vfio_host_free(host);
+    vfio_device_write(run.dev, 0, 0x1000, 1);
+    vfio_device_read(run.dev, 0, 0x1000);
+    vfio_device_read(run.dev, 0, 0x1000);
+    g_assert_cmpint(trapped(run.qts, 0x1000, "writes"), ==, 1);
+    g_assert_cmpint(trapped(run.qts, 0x1000, "reads"), ==, 2);
+    assert_trapped_sum(run.qts, 3);
+    g_assert_cmpuint(vfio_host_status(run.host, ADDRESS ".bar0.writes"), ==, 1);
+    g_assert_cmpuint(vfio_host_status(run.host, ADDRESS ".bar0.reads"), ==, 2);
+    vfio_run_end(&run);
+}
+
+/* QEMU emulates two registers of a RTL8168 at 0x70: their page traps */
+static void test_quirk(void)
+{
+    VfioRun run;
+
+    if (!vfio_run_device(&run, "page-size=4K\n" ADDRESS " id=10ec:8168 "
+                         "bar0=256,io bar2=64K,mem64 bar4=16K,mem64 msix=4 "
+                         "table=4:0 pba=4:0x1000", "")) {
+        return;
+    }
+    g_assert_cmpint(trapped_in(run.qts, 2, 0, "writes"), ==, 0);
+    g_assert_cmpint(trapped_in(run.qts, 2, 0x1000, "writes"), ==, -1);
+    vfio_device_write(run.dev, 2, 0x10, 1);
+    vfio_device_write(run.dev, 2, 0x70, 0);
+    vfio_device_write(run.dev, 2, 0x1000, 1);
+    g_assert_cmpint(trapped_in(run.qts, 2, 0, "writes"), ==, 2);
+    g_assert_cmphex(vfio_host_read(run.host, ADDRESS, 2, 0x10), ==, 1);
+    vfio_run_end(&run);
 }
 
 static void assert_property(QTestState *qts, const char *name,
@@ -249,6 +247,7 @@ int main(int argc, char **argv)
     qtest_add_func("/vfio-query/hotplug", test_hotplug);
     qtest_add_func("/vfio-query/counters", test_counters);
     qtest_add_func("/vfio-query/unmapped-bar", test_unmapped_bar);
+    qtest_add_func("/vfio-query/quirk", test_quirk);
     qtest_add_func("/vfio-query/siblings", test_siblings);
 
     return g_test_run();

@@ -64,65 +64,48 @@ static bool open_vfio(const char *path, int *fd)
     return true;
 }
 
-#define OPEN(name)                                              \
-int name(const char *path, int flags, ...)                      \
+/* Functions that open @path */
+#define OPEN(name, params, ...)                                 \
+int name params                                                 \
 {                                                               \
     char buf[STANDIN_PATH];                                     \
-    va_list ap;                                                 \
     mode_t mode;                                                \
+    va_list ap;                                                 \
     int fd;                                                     \
                                                                 \
     va_start(ap, flags);                                        \
     mode = va_arg(ap, mode_t);                                  \
     va_end(ap);                                                 \
-    return open_vfio(path, &fd) ? fd :                          \
-           REAL(name)(redirect(path, buf), flags, mode);        \
+    if (open_vfio(path, &fd)) {                                 \
+        return fd;                                              \
+    }                                                           \
+    path = redirect(path, buf);                                 \
+    return REAL(name)(__VA_ARGS__, mode);                       \
 }
 
-#define OPENAT(name)                                            \
-int name(int dir, const char *path, int flags, ...)             \
-{                                                               \
-    char buf[STANDIN_PATH];                                     \
-    va_list ap;                                                 \
-    mode_t mode;                                                \
-    int fd;                                                     \
-                                                                \
-    va_start(ap, flags);                                        \
-    mode = va_arg(ap, mode_t);                                  \
-    va_end(ap);                                                 \
-    return open_vfio(path, &fd) ? fd :                          \
-           REAL(name)(dir, redirect(path, buf), flags, mode);   \
-}
+OPEN(open, (const char *path, int flags, ...), path, flags)
+OPEN(open64, (const char *path, int flags, ...), path, flags)
+OPEN(openat, (int dir, const char *path, int flags, ...), dir, path, flags)
+OPEN(openat64, (int dir, const char *path, int flags, ...), dir, path, flags)
 
-OPEN(open)
-OPEN(open64)
-OPENAT(openat)
-OPENAT(openat64)
-
-#define OPEN_2(name)                                            \
-int name(const char *path, int flags)                           \
+/* The same without a mode: what _FORTIFY_SOURCE calls */
+#define OPEN_2(name, params, ...)                               \
+int name params                                                 \
 {                                                               \
     char buf[STANDIN_PATH];                                     \
     int fd;                                                     \
                                                                 \
-    return open_vfio(path, &fd) ? fd :                          \
-           REAL(name)(redirect(path, buf), flags);              \
+    if (open_vfio(path, &fd)) {                                 \
+        return fd;                                              \
+    }                                                           \
+    path = redirect(path, buf);                                 \
+    return REAL(name)(__VA_ARGS__);                             \
 }
 
-#define OPENAT_2(name)                                          \
-int name(int dir, const char *path, int flags)                  \
-{                                                               \
-    char buf[STANDIN_PATH];                                     \
-    int fd;                                                     \
-                                                                \
-    return open_vfio(path, &fd) ? fd :                          \
-           REAL(name)(dir, redirect(path, buf), flags);         \
-}
-
-OPEN_2(__open_2)
-OPEN_2(__open64_2)
-OPENAT_2(__openat_2)
-OPENAT_2(__openat64_2)
+OPEN_2(__open_2, (const char *path, int flags), path, flags)
+OPEN_2(__open64_2, (const char *path, int flags), path, flags)
+OPEN_2(__openat_2, (int dir, const char *path, int flags), dir, path, flags)
+OPEN_2(__openat64_2, (int dir, const char *path, int flags), dir, path, flags)
 
 /* Functions that take a path, and differ in the rest */
 #define BY_PATH(type, name, params, ...)                        \

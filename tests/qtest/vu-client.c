@@ -12,6 +12,7 @@
 #include "standard-headers/linux/virtio_config.h"
 #include "standard-headers/linux/virtio_ring.h"
 #include "subprojects/libvhost-user/libvhost-user.h"
+#include "iothread-tuning/bench/send-fd.h"
 #include "vu-client.h"
 
 #define VERSION     1       /* of the protocol */
@@ -47,23 +48,9 @@ struct VuClient {
 /* @fd goes along unless it is negative */
 static void send_msg(VuClient *client, VhostUserMsg *msg, int fd)
 {
-    char control[CMSG_SPACE(sizeof(fd))] = { 0 };
-    struct iovec iov = { msg, VHOST_USER_HDR_SIZE + msg->size };
-    struct msghdr hdr = { .msg_iov = &iov, .msg_iovlen = 1 };
-
     msg->flags = VERSION;
-    if (fd >= 0) {
-        struct cmsghdr *cmsg;
-
-        hdr.msg_control = control;
-        hdr.msg_controllen = sizeof(control);
-        cmsg = CMSG_FIRSTHDR(&hdr);
-        cmsg->cmsg_level = SOL_SOCKET;
-        cmsg->cmsg_type = SCM_RIGHTS;
-        cmsg->cmsg_len = CMSG_LEN(sizeof(fd));
-        memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
-    }
-    g_assert_cmpint(sendmsg(client->sock, &hdr, 0), ==, iov.iov_len);
+    g_assert_true(send_with_fd(client->sock, msg,
+                               VHOST_USER_HDR_SIZE + msg->size, fd));
 }
 
 static void receive(VuClient *client, void *buf, size_t size)
