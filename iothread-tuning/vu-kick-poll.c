@@ -60,11 +60,30 @@ void vu_kick_poll_attach(VuKickPoll *poll, AioContext *ctx,
                          EventNotifierHandler *on_kick,
                          EventNotifierHandler *on_poll_ready)
 {
-    vu_kick_poll_stop(poll);
+    bool again = poll->attached;
+
+    poll->attached = true;
+    qatomic_store_release(&poll->resync, again);
     aio_set_event_notifier(ctx, &poll->notifier, on_kick, vu_kick_poll_check,
                            on_poll_ready);
     aio_set_event_notifier_poll(ctx, &poll->notifier, vu_kick_poll_begin,
                                 vu_kick_poll_end);
+    if (again) {
+        event_notifier_set(&poll->notifier);
+    }
+}
+
+void vu_kick_poll_kicked(VuKickPoll *poll)
+{
+    VuVirtq *vq = vu_get_queue(poll->dev, poll->queue);
+
+    if (qatomic_load_acquire(&poll->resync)) {
+        poll->resync = false;
+        poll->quiet = false;
+        if (ring_is_mapped(poll, vq)) {
+            vu_queue_set_notification(poll->dev, vq, true);
+        }
+    }
 }
 
 void vu_kick_poll_stop(VuKickPoll *poll)

@@ -10,8 +10,11 @@
  * vu_kick_poll_stop().  A control message may do so, or unmap the ring: it has
  * to be called before each is executed.
  *
- * Runs in the AioContext's thread, except that vu_kick_poll_attach() may be
- * called by the main thread while the queue is not attached.
+ * Runs in the AioContext's thread, which owns all fields, except that
+ * vu_kick_poll_attach() may be called by the main thread while the queue is not
+ * attached.  The AioContext's thread may still be about to begin polling for
+ * the old attachment then.  So attaching again leaves @quiet alone and asks for
+ * @resync, by a kick: that is handled after whatever the old attachment did.
  */
 #ifndef IOTHREAD_TUNING_VU_KICK_POLL_H
 #define IOTHREAD_TUNING_VU_KICK_POLL_H
@@ -25,6 +28,8 @@ typedef struct VuKickPoll {
     VuDev *dev;
     int queue;                  /* index in @dev */
     bool quiet;                 /* the driver was asked not to kick */
+    bool attached;              /* has been; of whoever attaches */
+    bool resync;                /* what @quiet says may be out of date */
 } VuKickPoll;
 
 /* @kick_fd: an eventfd, must stay open until detached */
@@ -36,7 +41,8 @@ void vu_kick_poll_init(VuKickPoll *poll, VuDev *dev, int kick_fd, int queue);
  * @on_poll_ready: called with it when polling has found a request.  The kick fd
  *                 may be readable then or not, and is left alone.
  *
- * aio_set_fd_handler() with the kick fd detaches it.
+ * aio_set_fd_handler() with the kick fd detaches it.  Attached again, @on_kick is
+ * called once without a kick of the driver's.
  */
 void vu_kick_poll_attach(VuKickPoll *poll, AioContext *ctx,
                          EventNotifierHandler *on_kick,
@@ -49,6 +55,9 @@ void vu_kick_poll_attach(VuKickPoll *poll, AioContext *ctx,
  * Does nothing unless the queue is quiet.
  */
 void vu_kick_poll_stop(VuKickPoll *poll);
+
+/* To be called by on_kick first: the driver shall kick after a new attachment */
+void vu_kick_poll_kicked(VuKickPoll *poll);
 
 /* To be called from on_poll_ready: processes the requests that are there */
 void vu_kick_poll_run(VuKickPoll *poll);
