@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Is what a migration stream says about a TPM's front end possible?
+ *
+ * Copyright (C) 2026 nearmetal contributors
+ */
+#include "qemu/osdep.h"
+#include "qemu/error-report.h"
+#include "hw/acpi/tpm.h"
+#include "system/tpm_util.h"
+#include "crb-regs.h"
+#include "vmstate-check.h"
+
+/* Register, data bytes; and what tpm-tis-i2c is doing: nothing, send, receive */
+#define I2C_OFFSET_MAX          5
+#define I2C_OPERATION_MAX       2
+
+static bool in_range(const char *device, const char *field, unsigned value,
+                     unsigned max)
+{
+    if (value <= max) {
+        return true;
+    }
+    error_report("%s: incoming %s %u is not within 0..%u", device, field,
+                 value, max);
+    return false;
+}
+
+static bool locality(const char *device, const char *field, uint8_t value)
+{
+    return value == TPM_TIS_NO_LOCALITY ||
+           in_range(device, field, value, TPM_TIS_NUM_LOCALITIES - 1);
+}
+
+static bool locality_state(const TPMState *s, const char *name, unsigned i)
+{
+    const TPMLocality *loc = &s->loc[i];
+    uint32_t size;
+
+    if (!in_range(name, "state of a locality", loc->state,
+                  TPM_TIS_STATE_RECEPTION)) {
+        return false;
+    }
+    if (loc->state == TPM_TIS_STATE_EXECUTION) {
+        error_report("%s: incoming locality %u runs a command, which no source "
+                     "sends", name, i);
+        return false;
+    }
+    /* Another locality may have a response that it has turned its back on */
+    if (i != s->active_locty || loc->state != TPM_TIS_STATE_COMPLETION ||
+        !(loc->sts & TPM_TIS_STS_DATA_AVAILABLE)) {
+        return true;
+    }
+    /* The rest of a response is read from here on, at least one byte */
+    size = MIN(tpm_cmd_get_size(s->buffer), s->be_buffer_size);
+    return in_range(name, "rw_offset in a response", s->rw_offset,
+                    MIN(size, sizeof(s->buffer) - 1));
+}
+
+int tpm_tis_check_incoming(const TPMState *s, const char *name)
+{
+    unsigned i;
+
+    if (!in_range(name, "rw_offset", s->rw_offset, sizeof(s->buffer)) ||
+        !locality(name, "active_locty", s->active_locty) ||
+        !locality(name, "aborting_locty", s->aborting_locty) ||
+        !locality(name, "next_locty", s->next_locty)) {
+        return -EINVAL;
+    }
+    for (i = 0; i < TPM_TIS_NUM_LOCALITIES; i++) {
+        if (!locality_state(s, name, i)) {
+            return -EINVAL;
+        }
+    }
+    return 0;
+}
+
+int tpm_tis_i2c_check_incoming(uint8_t loc_sel, uint8_t offset,
+                               uint8_t operation)
+{
+    const char *name = TYPE_TPM_TIS_I2C;
+
+    return in_range(name, "loc_sel", loc_sel, TPM_TIS_NUM_LOCALITIES - 1) &&
+           in_range(name, "offset", offset, I2C_OFFSET_MAX) &&
+           in_range(name, "operation", operation, I2C_OPERATION_MAX) ? 0
+                                                                    : -EINVAL;
+}
+
+int tpm_crb_check_incoming(const uint32_t *regs)
+{
+    CrbState crb;
+    char why[120];
+
+    QEMU_BUILD_BUG_ON(TPM_CRB_R_MAX != CRB_REGS);
+    memcpy(crb.regs, regs, sizeof(crb.regs));
+    if (!crb_check_incoming(&crb, TPM_CRB_ADDR_BASE, why, sizeof(why))) {
+        error_report("%s: %s", TYPE_TPM_CRB, why);
+        return -EINVAL;
+    }
+    return 0;
+}
