@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A connection to swtpm: the TPM's state
+ *
+ * Copyright (C) 2026 nearmetal contributors
+ */
+
+#ifdef NATIVE_UNIT_TEST
+#include <errno.h>
+#include <glib.h>
+#include <string.h>
+#else
+#include "qemu/osdep.h"
+#endif
+#include "tpm-link-private.h"
+
+/* PTM_STATE_FLAG_DECRYPTED: not encrypted with a key of swtpm's own */
+#define FLAG_DECRYPTED  1
+
+bool tpm_link_get_blob(TpmLink *l, uint32_t type, uint32_t *flags,
+                       uint8_t **p, uint32_t *n, size_t max,
+                       int64_t deadline)
+{
+    uint8_t body[12] = { 0 };
+    uint32_t total, size;
+    g_autofree uint8_t *blob = NULL;
+
+    tpm_wire_put32(body, FLAG_DECRYPTED);
+    tpm_wire_put32(body + 4, type);
+    if (!tpm_link_exchange(l, TPM_CTL_GET_STATEBLOB, body, -1, deadline) &&
+        (!tpm_link_in_step(l) || !(l->result & TPM_CTL_RES_NON_FATAL))) {
+        return false;
+    }
+    total = tpm_wire_get32(l->ctrl_buf + 8);
+    size = tpm_wire_get32(l->ctrl_buf + 12);
+    if (total != size || size > max) {
+        return tpm_link_break(l, "state %u has %u bytes of %u, at most %zu "
+                              "are accepted", type, size, total, max);
+    }
+    blob = size ? g_malloc(size) : NULL;
+    if (size && tpm_link_body(l, blob, size, deadline) != TPM_IO_OK) {
+        return tpm_link_fail(l, "state %u did not come to its end", type);
+    }
+    *flags = tpm_wire_get32(l->ctrl_buf + 4);
+    *n = size;
+    *p = g_steal_pointer(&blob);
+    return true;
+}
+
+bool tpm_link_set_blob(TpmLink *l, uint32_t type, uint32_t flags,
+                       const uint8_t *p, uint32_t n, int64_t deadline)
+{
+    int64_t since = tpm_io_now();
+    uint8_t body[12];
+
+    if (!n) {
+        return true;
+    }
+    tpm_wire_put32(body, flags);
+    tpm_wire_put32(body + 4, type);
+    tpm_wire_put32(body + 8, n);
+    if (!tpm_link_ask(l, TPM_CTL_SET_STATEBLOB, body, -1, deadline)) {
+        return false;
+    }
+    if (tpm_io_send(l->ctrl, p, n, -1, deadline) != TPM_IO_OK) {
+        return tpm_link_break(l, "state %u could not be sent", type);
+    }
+    if (!tpm_link_await(l, since, deadline)) {
+        return false;
+    }
+    return !l->result || tpm_link_fail(l, "Setting the stateblob (type %u) "
+                                       "failed with a TPM error 0x%x", type,
+                                       l->result);
+}

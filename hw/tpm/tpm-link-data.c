@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A connection to swtpm: opening it, and getting it into step again
+ *
+ * Copyright (C) 2026 nearmetal contributors
+ */
+
+#ifdef NATIVE_UNIT_TEST
+#include <errno.h>
+#include <glib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#else
+#include "qemu/osdep.h"
+#include <sys/socket.h>
+#endif
+#include <poll.h>
+#include "tpm-link-private.h"
+
+/* A blob's body that is read only to throw it away may have this size */
+#define BLOB_SKIP_MAX   (16 * 1024 * 1024)
+
+/* swtpm needs a moment to see that the old data channel was closed */
+#define REOPEN_STEP_MS  20
+
+uint32_t tpm_link_body_left(const TpmLink *l)
+{
+    const uint32_t head = sizeof(l->ctrl_buf);
+    uint32_t size;
+
+    if (l->ctrl_cmd != TPM_CTL_GET_STATEBLOB || l->ctrl_pos < head) {
+        return 0;
+    }
+    size = tpm_wire_get32(l->ctrl_buf + 12);
+    return size - (l->ctrl_pos - head);
+}
+
+TpmIoResult tpm_link_body(TpmLink *l, uint8_t *p, size_t len,
+                          int64_t deadline)
+{
+    size_t got;
+    TpmIoResult r = tpm_io_recv(l->ctrl, p, len, &got, deadline);
+
+    l->ctrl_pos += got;
+    if (!tpm_link_body_left(l)) {
+        l->ctrl_owed = 0;
+    }
+    return r;
+}
+
+TpmIoResult tpm_link_response(TpmLink *l, uint8_t *out, size_t out_max,
+                              int64_t deadline)
+{
+    uint8_t skip[1024];
+
+    while (l->rsp_pos < l->rsp_size) {
+        size_t max = l->rsp_size - l->rsp_pos, got;
+        bool hdr = l->rsp_pos < TPM_WIRE_HDR;
+        bool fits = out && l->rsp_size <= out_max;
+        uint8_t *to = hdr ? l->rsp_hdr + l->rsp_pos
+                          : fits ? out + l->rsp_pos : skip;
+        TpmIoResult r;
+
+        if (!hdr && !fits) {
+            max = MIN(max, sizeof(skip));
+        }
+        r = tpm_io_recv_some(l->data, to, max, &got, deadline);
+        if (r != TPM_IO_OK) {
+            return r;
+        }
+        l->rsp_pos += got;
+        if (hdr && l->rsp_pos == TPM_WIRE_HDR) {
+            if (tpm_wire_check_response(l->rsp_hdr, out_max, &l->rsp_size) ==
+                TPM_RSP_RUBBISH) {
+                errno = EBADMSG;
+                return TPM_IO_ERROR;
+            }
+            if (out && l->rsp_size <= out_max) {
+                memcpy(out, l->rsp_hdr, TPM_WIRE_HDR);
+            }
+        }
+    }
+    l->data_owed = false;
+    return TPM_IO_OK;
+}
+
+static bool skip_body(TpmLink *l, int64_t deadline)
+{
+    uint8_t skip[4096];
+
+    if (tpm_link_body_left(l) > BLOB_SKIP_MAX) {
+        return tpm_link_break(l, "a state of %u bytes is too large",
+                              tpm_link_body_left(l));
+    }
+    while (l->ctrl_owed) {
+        size_t max = MIN(tpm_link_body_left(l), sizeof(skip));
+
+        if (tpm_link_body(l, skip, max, deadline) != TPM_IO_OK) {
+            return tpm_link_fail(l, "the TPM's state did not come to its end");
+        }
+    }
+    return true;
+}
+
+/* One attempt; false with TPM_CTL_RES_IOERROR: the TPM has one already */
+static bool open_data(TpmLink *l, int64_t deadline)
+{
+    int fds[2];
+    bool ok;
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0) {
+        return tpm_link_fail(l, "no socket for the data channel: %s",
+                             strerror(errno));
+    }
+    ok = tpm_link_exchange(l, TPM_CTL_SET_DATAFD, NULL, fds[1], deadline);
+    close(fds[1]);
+    if (!ok) {
+        close(fds[0]);
+        return false;
+    }
+    l->data = fds[0];
+    l->data_owed = false;
+    return true;
+}
+
+bool tpm_link_reopen_data(TpmLink *l, int64_t deadline)
+{
+    if (l->data >= 0) {
+        close(l->data);
+        l->data = -1;
+    }
+    l->data_owed = false;
+    while (!open_data(l, deadline)) {
+        if (l->result != TPM_CTL_RES_IOERROR ||
+            tpm_io_now() + REOPEN_STEP_MS >= deadline) {
+            return false;
+        }
+        poll(NULL, 0, REOPEN_STEP_MS);
+    }
+    return true;
+}
+
+bool tpm_link_resync(TpmLink *l, int64_t deadline)
+{
+    int64_t since = tpm_io_now();
+
+    if (l->down) {
+        return false;
+    }
+    if (l->ctrl_owed && (!tpm_link_await(l, since, deadline) ||
+                         !skip_body(l, deadline))) {
+        return false;
+    }
+    if (l->data_owed) {
+        switch (tpm_link_response(l, NULL, 0, deadline)) {
+        case TPM_IO_OK:
+            break;
+        case TPM_IO_TIMEOUT:
+            return tpm_link_fail(l, "the response to an earlier command is "
+                                 "still missing");
+        case TPM_IO_EOF:
+            return tpm_link_break(l, "the data channel was closed");
+        default:
+            return tpm_link_break(l, "the data channel: %s", strerror(errno));
+        }
+    }
+    if (l->data < 0 && !tpm_link_reopen_data(l, deadline)) {
+        return false;
+    }
+    return tpm_link_quiet(l);
+}
+
+/* What a command without effect is answered with tells the version */
+static bool probe_tag(TpmLink *l, uint16_t tag, uint32_t code, uint16_t *reply,
+                      int64_t deadline)
+{
+    uint8_t cmd[TPM_WIRE_HDR];
+    TpmIoResult r;
+
+    tpm_wire_put16(cmd, tag);
+    tpm_wire_put32(cmd + 2, sizeof(cmd));
+    tpm_wire_put32(cmd + 6, code);
+    r = tpm_io_send(l->data, cmd, sizeof(cmd), -1, deadline);
+    if (r == TPM_IO_OK) {
+        l->data_owed = true;
+        l->rsp_pos = 0;
+        l->rsp_size = TPM_WIRE_HDR;
+        r = tpm_link_response(l, NULL, 0, deadline);
+    }
+    if (r != TPM_IO_OK) {
+        return tpm_link_break(l, r == TPM_IO_TIMEOUT
+                              ? "no response to the command that asks for "
+                                "the TPM's version"
+                              : "no usable response to the command that asks "
+                                "for the TPM's version");
+    }
+    *reply = tpm_wire_get16(l->rsp_hdr);
+    return true;
+}
+
+static bool probe_version(TpmLink *l, int64_t deadline)
+{
+    uint16_t reply;
+
+    /* TPM2_CC_ReadClock: a TPM 1.2 answers it with the tag of its own */
+    if (!probe_tag(l, TPM_WIRE_TAG_2_0, 0x181, &reply, deadline)) {
+        return false;
+    }
+    if (reply == TPM_WIRE_TAG_2_0) {
+        l->version = TPM_WIRE_2_0;
+        return true;
+    }
+    /* TPM_ORD_GetTicks */
+    if (!probe_tag(l, TPM_WIRE_TAG_1_2, 0xf1, &reply, deadline)) {
+        return false;
+    }
+    if (reply == TPM_WIRE_RSP_1_2) {
+        l->version = TPM_WIRE_1_2;
+        return true;
+    }
+    return tpm_link_break(l, "responses are neither of TPM 1.2 nor of 2.0");
+}
+
+static bool probe_caps(TpmLink *l, int64_t deadline)
+{
+    uint32_t need = TPM_CTL_CAP_INIT | TPM_CTL_CAP_SHUTDOWN |
+                    TPM_CTL_CAP_GET_ESTABLISHED | TPM_CTL_CAP_SET_LOCALITY |
+                    TPM_CTL_CAP_SET_DATAFD | TPM_CTL_CAP_STOP |
+                    TPM_CTL_CAP_SET_BUFFERSIZE;
+
+    if (!tpm_link_exchange(l, TPM_CTL_GET_CAPABILITY, NULL, -1, deadline)) {
+        return false;
+    }
+    l->caps = tpm_wire_get32(l->ctrl_buf + 4);
+    if (l->version == TPM_WIRE_2_0) {
+        need |= TPM_CTL_CAP_RESET_ESTABLISHED;
+    }
+    if ((l->caps & need) != need) {
+        return tpm_link_fail(l, "TPM does not implement minimum set of "
+                             "required capabilities for TPM %s (0x%x)",
+                             l->version == TPM_WIRE_2_0 ? "2" : "1.2", need);
+    }
+    return true;
+}
+
+bool tpm_link_probe(TpmLink *l, int ctrl_fd, int64_t deadline)
+{
+    tpm_link_close(l);
+    l->ctrl = ctrl_fd;
+    l->down = false;
+    l->reason[0] = '\0';
+    return tpm_link_reopen_data(l, deadline) && probe_version(l, deadline) &&
+           probe_caps(l, deadline);
+}
