@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: nearmetal contributors
+"""Registers of a TPM as people read them, and two measured boots compared."""
+
+from . import ToolError, table, tpmlog
+
+# What a boot through UEFI and GRUB leaves, as tpm2_pcrread shows it
+EXPECTED = ['set'] * 10 + ['zero'] * 7 + ['ff'] * 6 + ['zero']
+IMA = 10            # Linux extends it, with a log of its own
+FIRMWARE = range(8)
+LOGGED = [n for n in range(tpmlog.REGISTERS) if n != IMA]
+
+
+def state(value):
+    """zero, ff or set."""
+    if not any(value):
+        return 'zero'
+    return 'ff' if value == b'\xff' * len(value) else 'set'
+
+
+def unexpected(registers):
+    """Numbers of registers that are not as the table of the guide."""
+    return [n for n, value in enumerate(registers)
+            if state(value) != EXPECTED[n]]
+
+
+def mark(banks, replayed, number):
+    """What to say about a register beside its values."""
+    states = {state(values[number]) for values in banks.values()}
+    words = [] if states == {EXPECTED[number]} else \
+        [f'expected {EXPECTED[number]}']
+    if number == IMA and states == {'set'}:
+        words.append('by IMA of Linux')
+    elif any(number in wrong for wrong in replayed.values()):
+        words.append('log differs')
+    return ', '.join(words)
+
+
+def lines(banks, replayed):
+    """A table: PCR, a column for each bank, remarks."""
+    rows = [[str(n), *[values[n].hex() for values in banks.values()],
+             mark(banks, replayed, n)] for n in range(tpmlog.REGISTERS)]
+    heads = ['PCR', *[name.upper() for name in banks], '']
+    return ['  '.join(row).rstrip() for row in
+            table.align(heads, rows, left=len(heads))]
+
+
+# --- as JSON ----------------------------------------------------------------
+
+def pack(banks, events):
+    """Registers and log for a file."""
+    return {
+        'banks': {name: [value.hex() for value in values]
+                  for name, values in banks.items()},
+        'events': [{'pcr': event.pcr, 'type': event.type,
+                    'digests': {name: value.hex() for name, value
+                                in event.digests.items()},
+                    'data': event.data.hex(), 'words': event.words()}
+                   for event in events]}
+
+
+def unpack(stored, name):
+    """The reverse; NAME is the file's, for errors."""
+    try:
+        banks = {bank: [bytes.fromhex(value) for value in values]
+                 for bank, values in stored['banks'].items()}
+        events = [tpmlog.Event(
+            one['pcr'], one['type'],
+            {bank: bytes.fromhex(value)
+             for bank, value in one['digests'].items()},
+            bytes.fromhex(one['data'])) for one in stored['events']]
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise ToolError(f'{name} holds no measured boot; give a file that '
+                        '--json has written') from None
+    if any(len(values) != tpmlog.REGISTERS for values in banks.values()):
+        raise ToolError(f'{name} does not hold {tpmlog.REGISTERS} registers')
+    return banks, events
+
+
+def changed(before, after):
+    """Numbers of registers that differ in a bank that both have."""
+    return sorted({n for name in before if name in after
+                   for n in range(tpmlog.REGISTERS)
+                   if before[name][n] != after[name][n]})
+
+
+def explain(before, after, number):
+    """The first event of a register that differs, in words."""
+    found = tpmlog.first_difference(
+        [event for event in before if event.pcr == number],
+        [event for event in after if event.pcr == number])
+    if not found:
+        return 'no event of the logs tells why'
+    count, old, new = found
+    return (f'event {count}: {old.words() if old else "none"} -> '
+            f'{new.words() if new else "none"}')
+
+
+def difference(before, after):
+    """Lines about what changed between two boots, (banks, events) each."""
+    numbers = changed(before[0], after[0])
+    if not set(before[0]) & set(after[0]):
+        raise ToolError('the two runs have no bank in common')
+    if not numbers:
+        return ['no register changed']
+    return [f'PCR {n} changed, {explain(before[1], after[1], n)}'
+            for n in numbers]
