@@ -11,7 +11,7 @@
 #include "crb-regs.h"
 #include "vmstate-check.h"
 
-/* Register, data bytes; and what tpm-tis-i2c is doing: nothing, send, receive */
+/* Of tpm-tis-i2c: register and data; idle, sending, receiving */
 #define I2C_OFFSET_MAX          5
 #define I2C_OPERATION_MAX       2
 
