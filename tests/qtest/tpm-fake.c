@@ -57,6 +57,7 @@ struct TpmFake {
     int next_ctrl;          /* of tpm_fake_pair(), -1: none */
     int next_listener;
     bool frozen;
+    bool is_frozen;         /* the thread has seen it */
     bool stop;
 };
 
@@ -320,7 +321,8 @@ static bool take_requests(TpmFake *f, bool *frozen)
         f->listener = f->next_listener;
         f->next_listener = -1;
     }
-    *frozen = f->frozen;
+    *frozen = f->is_frozen = f->frozen;
+    g_cond_broadcast(&f->changed);
     stop = f->stop;
     g_mutex_unlock(&f->lock);
     if (fd >= 0) {
@@ -391,10 +393,11 @@ static void fake_wait(TpmFake *f, bool frozen, int64_t until)
     bool deaf = frozen || serial;
     struct pollfd p[] = {
         { .fd = f->wake[0], .events = POLLIN },
-        { .fd = deaf || f->ctrl_answer.bytes ? -1 : f->ctrl,
-          .events = POLLIN },
-        { .fd = deaf || f->data_answer.bytes ? -1 : f->data,
-          .events = POLLIN },
+        /* While an answer is pending, only the end is of interest */
+        { .fd = deaf ? -1 : f->ctrl,
+          .events = f->ctrl_answer.bytes ? 0 : POLLIN },
+        { .fd = deaf ? -1 : f->data,
+          .events = f->data_answer.bytes ? 0 : POLLIN },
         { .fd = deaf || f->ctrl >= 0 ? -1 : f->listener, .events = POLLIN },
     };
     char bytes[16];
@@ -528,8 +531,11 @@ void tpm_fake_freeze(TpmFake *f, bool frozen)
 {
     g_mutex_lock(&f->lock);
     f->frozen = frozen;
-    g_mutex_unlock(&f->lock);
     fake_wake(f);
+    while (f->is_frozen != frozen) {
+        g_cond_wait(&f->changed, &f->lock);
+    }
+    g_mutex_unlock(&f->lock);
 }
 
 char *tpm_fake_log(TpmFake *f)
