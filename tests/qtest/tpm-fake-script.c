@@ -6,13 +6,11 @@
  */
 
 #ifdef NATIVE_UNIT_TEST
-#include <stdlib.h>
 #include <string.h>
 #else
 #include "qemu/osdep.h"
 #endif
 #include "tpm-fake-script.h"
-#include "../../hw/tpm/tpm-wire.h"
 
 #define RUBBISH 0xa5
 
@@ -169,7 +167,7 @@ static void parse_rule(Words *w, FakeRule *r)
     if (take(w, "*")) {
         r->every = true;
     } else if (word(w) && *word(w) == '#') {
-        r->nth = strtoul(word(w) + 1, NULL, 10);
+        r->nth = g_ascii_strtoull(word(w) + 1, NULL, 10);
         w->error = r->nth ? w->error : "#N counts from 1";
         w->w++;
     }

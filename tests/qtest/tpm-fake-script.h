@@ -11,6 +11,13 @@
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
+#ifdef NATIVE_UNIT_TEST
+#include "hw/tpm/tpm-io.h"
+#include "hw/tpm/tpm-wire.h"
+#else
+#include "hw/nearmetal/tpm/tpm-io.h"
+#include "hw/nearmetal/tpm/tpm-wire.h"
+#endif
 
 typedef enum FakeOn {
     FAKE_ON_CONNECT,

@@ -16,8 +16,6 @@
 #endif
 #include <poll.h>
 #include "tpm-fake-private.h"
-#include "../../hw/tpm/tpm-io.h"
-#include "../../hw/tpm/tpm-wire.h"
 
 #define REST_MS         60000   /* for the rest of a control message */
 #define BLOB_HDR        12
@@ -211,17 +209,16 @@ static void read_ctrl(TpmFake *f)
 {
     g_autoptr(GByteArray) body = g_byte_array_new();
     uint8_t number[4];
-    uint32_t cmd;
     int fd = -1;
 
     if (!recv_number(f, number, &fd) ||
-        !recv_body(f, cmd = tpm_wire_get32(number), body)) {
+        !recv_body(f, tpm_wire_get32(number), body)) {
         fake_log(f, "disconnect");
         fake_close(&fd);
         close_ctrl(f);
         return;
     }
-    serve_ctrl(f, cmd, body, fd);
+    serve_ctrl(f, tpm_wire_get32(number), body, fd);
 }
 
 static void serve_data(TpmFake *f)

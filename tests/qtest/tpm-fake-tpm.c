@@ -10,8 +10,8 @@
 #else
 #include "qemu/osdep.h"
 #endif
+#include "tpm-fake-script.h"
 #include "tpm-fake-tpm.h"
-#include "../../hw/tpm/tpm-wire.h"
 
 #define BAD_PARAMETER   0x03
 #define BAD_LOCALITY    0x3d
