@@ -52,7 +52,10 @@ class Boot:
     """QEMU, its monitor and its console's file.
 
     OPTIONS: device, machine (added to -machine), cpu, memory (MiB), firmware
-    (code, variables; None: no firmware), extra (a list)."""
+    (code, variables; None: no firmware), extra (a list), and what to add to
+    -chardev and -tpmdev."""
+
+    monitor = qmp.Monitor
 
     def __init__(self, binary, arch, folder, tpm, stop, name='boot',
                  **options):
@@ -112,7 +115,7 @@ class Boot:
         while self.qmp is None:
             self.check()
             try:
-                self.qmp = qmp.Monitor(self._socket, self._stop)
+                self.qmp = self.monitor(self._socket, self._stop)
             except qmp.Unreachable:
                 if time.monotonic() > end:
                     raise

@@ -8,6 +8,7 @@ from . import ToolError, table, tpmlog
 EXPECTED = ['set'] * 10 + ['zero'] * 7 + ['ff'] * 6 + ['zero']
 IMA = 10            # Linux extends it, with a log of its own
 FIRMWARE = range(8)
+LONGEST = 400       # letters of an event to show where events are compared
 LOGGED = [n for n in range(tpmlog.REGISTERS) if n != IMA]
 
 
@@ -91,9 +92,11 @@ def explain(before, after, number):
         [event for event in after if event.pcr == number])
     if not found:
         return 'no event of the logs tells why'
-    count, old, new = found
-    return (f'event {count}: {old.words() if old else "none"} -> '
-            f'{new.words() if new else "none"}')
+    count, old, new = (found[0], *(one.words(LONGEST) if one else 'none'
+                                   for one in found[1:]))
+    if old == new:
+        return f'event {count}: {old}: its digest or its data'
+    return f'event {count}: {old} -> {new}'
 
 
 def difference(before, after):

@@ -53,14 +53,16 @@ class Event:
     digests: dict
     data: bytes
 
-    def words(self):
-        """The event in words of people."""
+    def words(self, most=60):
+        """The event in words of people, of its text the first MOST letters."""
         name = TYPES.get(self.type, f'{self.type:#x}')
         text = self.data
         if self.type in (0x80000001, 0x80000002, 0x8000000c, 0x800000e0):
             text = _variable_name(self.data)
-        printable = re.sub(rb'[^ -~]+', b' ', text).strip()
-        return f'{name} {printable[:60].decode()}'.strip()
+        # Text is ASCII or UTF-16, with binary fields around it
+        found = re.findall(rb'[ -~]{2,}', text.replace(b'\0', b''))
+        long = [one for one in found if len(one) >= 5] or found[:1]
+        return f'{name} {b" ".join(long)[:most].decode()}'.strip()
 
 
 def _variable_name(data):
