@@ -273,6 +273,9 @@ bool tpm_link_start(TpmLink *l, uint32_t *buf_size, bool init, uint32_t flags,
 {
     uint32_t size = *buf_size;
 
+    if (!tpm_link_in_step(l)) {
+        return l->down ? false : tpm_link_fail(l, "answers are outstanding");
+    }
     if (!tpm_link_stop(l, deadline) ||
         !tpm_link_set_buffer_size(l, &size, deadline) ||
         (init && !tpm_link_run(l, flags, est, deadline))) {

@@ -93,7 +93,7 @@ bool tpm_link_resync(TpmLink *l, int64_t deadline);
 bool tpm_link_idle_ok(TpmLink *l, short ctrl_revents, short data_revents);
 
 /**
- * tpm_link_start: power the TPM on, the way a reset does
+ * tpm_link_start: power the TPM on, the way a reset does; the link is in step
  * @buf_size: wanted; the TPM's own if that is less, or if 0 is wanted
  * @init: false: stop before CMD_INIT, since the state is yet to come
  * @flags: for CMD_INIT

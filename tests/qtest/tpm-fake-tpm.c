@@ -16,9 +16,11 @@
 #define BAD_PARAMETER   0x03
 #define BAD_LOCALITY    0x3d
 #define BUFFER_MIN      128
+#define RC_INITIALIZE   0x100   /* started already */
 #define BLOB_HDR        12      /* of SET_STATEBLOB: flags, type, size */
 
-/* Codes of commands that are answered with more than success */
+/* Codes of commands that are answered with more than success, or not twice */
+#define CC_STARTUP          0x144
 #define CC_GET_CAPABILITY   0x17a
 #define CC_PCR_READ         0x17e
 #define CC_READ_CLOCK       0x181
@@ -51,7 +53,7 @@ void fake_tpm_free(FakeTpm *t)
 
 static void get_blob(FakeTpm *t, uint32_t type, GByteArray *a)
 {
-    GByteArray *blob = t->blobs[type & 3];
+    GByteArray *blob = t->blobs[type > 3 ? 0 : type];
 
     /* Success, flags, whole size, size of what follows */
     put(a, blob->len ? 0 : TPM_CTL_RES_NON_FATAL);
@@ -103,6 +105,7 @@ static uint32_t plain_result(FakeTpm *t, uint32_t cmd, const uint8_t *body,
     switch (cmd) {
     case TPM_CTL_INIT:
         t->running = true;
+        t->started = false;
         return 0;
     case TPM_CTL_STOP:
     case TPM_CTL_SHUTDOWN:
@@ -188,13 +191,13 @@ static uint32_t refused(FakeTpm *t, uint16_t tag)
 
 GByteArray *fake_tpm_data(FakeTpm *t, const uint8_t *cmd)
 {
-    /* Counter 20, one selection: PCR 16 of sha256, one digest of 32 bytes */
+    /* Counter 20, one selection: PCR 0 of sha256, one digest of 32 bytes */
     static const uint8_t pcr[52] = {
-        0, 0, 0, 20, 0, 0, 0, 1, 0, 11, 3, 0, 0, 1, 0, 0, 0, 1, 0, 32
+        0, 0, 0, 20, 0, 0, 0, 1, 0, 11, 3, 1, 0, 0, 0, 0, 0, 1, 0, 32
     };
-    /* No more; properties, one: the family is "2.0" */
+    /* There is more; properties, one: the family is "2.0" */
     static const uint8_t capability[17] = {
-        0, 0, 0, 0, 6, 0, 0, 0, 1, 0, 0, 1, 0, '2', '.', '0', 0
+        1, 0, 0, 0, 6, 0, 0, 0, 1, 0, 0, 1, 0, '2', '.', '0', 0
     };
     static const uint8_t clock[25];
     uint32_t error = refused(t, tpm_wire_get16(cmd));
@@ -203,6 +206,10 @@ GByteArray *fake_tpm_data(FakeTpm *t, const uint8_t *cmd)
         return response(t->old, error, NULL, 0);
     }
     switch (tpm_wire_get32(cmd + 6)) {
+    case CC_STARTUP:
+        error = t->started ? RC_INITIALIZE : 0;
+        t->started = true;
+        return response(false, error, NULL, 0);
     case CC_GET_CAPABILITY:
         return response(false, 0, capability, sizeof(capability));
     case CC_PCR_READ:

@@ -15,6 +15,7 @@
 typedef struct FakeTpm {
     bool old;               /* TPM 1.2 */
     bool running;
+    bool started;           /* by the guest, since CMD_INIT */
     bool established;
     uint32_t caps;
     uint32_t buffer;

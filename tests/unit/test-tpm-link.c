@@ -437,6 +437,8 @@ static void test_resync(void)
     g_assert_false(r->l.down);
     g_assert_false(tpm_link_in_step(&r->l));
     g_assert_cmpint(command(r), ==, TPM_CMD_LOST);
+    g_assert_false(tpm_link_start(&r->l, &size, true, 0, &est, in_ms(FAR)));
+    assert_reason(r, "answers are outstanding");
     g_assert_false(tpm_link_resync(&r->l, in_ms(SHORT)));
     tpm_fake_freeze(r->fake, false);
     r->mood = PATIENT;
