@@ -37,7 +37,8 @@ static char *tpm_node(const char *dtb, const char *name, uint32_t *offset)
         if (g_str_has_prefix(list[i], prefix)) {
             g_assert_null(found);
             found = g_strdup_printf(BUS "/%s", list[i]);
-            *offset = strtoul(list[i] + strlen(prefix), NULL, 16);
+            *offset = g_ascii_strtoull(list[i] + strlen(prefix), NULL,
+                                        16);
         }
     }
     g_assert_nonnull(found);
