@@ -15,7 +15,8 @@
 #define CRB "tpm-crb-device,%s"
 #define FIRST_GSI 144           /* of the platform bus */
 #define PNP0C31 0x310cd041      /* as an EISA ID */
-#define PPI_TERMS " TPP2 PPIN TPP3 MOVV TPFN TPM2 TPM3 _DSM"
+/* Each region is followed by its fields */
+#define PPI_TERMS " TPP2 TPP2 TPP3 TPP3 TPFN TPM2 TPM3 _DSM"
 #define LOG_SIZE 0x10000
 
 typedef struct Tables {
