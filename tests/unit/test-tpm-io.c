@@ -169,6 +169,44 @@ static void test_pass_fd(void)
     pair_close(q);
 }
 
+/* How many descriptors come with LARGE bytes */
+static gpointer count_fds(gpointer opaque)
+{
+    g_autofree char *buf = g_malloc(LARGE);
+    char control[CMSG_SPACE(sizeof(int))];
+    struct iovec iov = { buf, LARGE };
+    size_t sum = 0;
+    int fd, count = 0;
+
+    while (sum < LARGE) {
+        struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1,
+                              .msg_control = control,
+                              .msg_controllen = sizeof(control) };
+        ssize_t n = recvmsg(*(int *)opaque, &msg, 0);
+
+        g_assert_cmpint(n, >, 0);
+        sum += n;
+        if (CMSG_FIRSTHDR(&msg)) {
+            memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
+            close(fd);
+            count++;
+        }
+    }
+    return GINT_TO_POINTER(count);
+}
+
+static void test_pass_fd_once(void)
+{
+    Pair p = pair();
+    g_autofree char *buf = g_malloc0(LARGE);
+    GThread *t = g_thread_new("count", count_fds, &p.b);
+
+    g_assert_cmpint(tpm_io_send(p.a, buf, LARGE, p.a, in_ms(FAR)), ==,
+                    TPM_IO_OK);
+    g_assert_cmpint(GPOINTER_TO_INT(g_thread_join(t)), ==, 1);
+    pair_close(p);
+}
+
 static void test_timeout(void)
 {
     g_assert_cmpint(tpm_io_poll_timeout(TPM_IO_NEVER), ==, -1);
@@ -186,6 +224,7 @@ int main(int argc, char **argv)
     g_test_add_func("/tpm-io/send-full", test_send_full);
     g_test_add_func("/tpm-io/send-large", test_send_large);
     g_test_add_func("/tpm-io/pass-fd", test_pass_fd);
+    g_test_add_func("/tpm-io/pass-fd-once", test_pass_fd_once);
     g_test_add_func("/tpm-io/timeout", test_timeout);
     return g_test_run();
 }

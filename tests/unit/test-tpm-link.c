@@ -351,7 +351,8 @@ static void test_cancel(void)
 /* As swtpm: the answer to the cancel comes after the response, and late */
 static void test_cancel_serial(void)
 {
-    Rig *r = rig_started("on data cc 17e: delay 1000 serial");
+    Rig *r = rig_started("on data cc 17e: delay 1000 serial\n"
+                         "on ctrl CANCEL_TPM_CMD: delay 500");
 
     g_assert_cmpint(cancelled_command(r), ==, TPM_CMD_DONE);
     g_assert_cmpint(r->out_len, ==, 62);
