@@ -28,11 +28,11 @@ def unexpected(registers):
 def mark(banks, replayed, number):
     """What to say about a register beside its values."""
     states = {state(values[number]) for values in banks.values()}
+    if number == IMA and states == {'set'}:
+        return 'by IMA of Linux'
     words = [] if states == {EXPECTED[number]} else \
         [f'expected {EXPECTED[number]}']
-    if number == IMA and states == {'set'}:
-        words.append('by IMA of Linux')
-    elif any(number in wrong for wrong in replayed.values()):
+    if any(number in wrong for wrong in replayed.values()):
         words.append('log differs')
     return ', '.join(words)
 
@@ -87,6 +87,8 @@ def changed(before, after):
 
 def explain(before, after, number):
     """The first event of a register that differs, in words."""
+    if number == IMA:
+        return 'IMA of Linux keeps a log of its own about it'
     found = tpmlog.first_difference(
         [event for event in before if event.pcr == number],
         [event for event in after if event.pcr == number])
