@@ -244,16 +244,18 @@ CASES = (killed, restarted, stopped_reset, stopped_for_good,
 
 
 def initial_registers(checks, qemu, arch):
-    """Without firmware nothing is measured: the kit tells the truth."""
+    """Without firmware nothing is measured: the kit tells the truth.  SeaBIOS
+    of x86_64 does measure, into registers 0 to 7; IMA extends 10."""
+    others = {10, *(range(8) if arch == 'x86_64' else ())}
     with tempfile.TemporaryDirectory(prefix='nm-tpm.') as folder:
         with Guest(qemu, arch, folder, device=DEVICES[arch],
                    extra=direct_options(arch)) as guest:
             printed = guest.wait_rounds(1)
             for bank, values in printed.registers().items():
                 wrong = [n for n, value in enumerate(values)
-                         if value != tpmlog.initial(bank)[n] and n != 10]
-                checks.check(not wrong, f'{arch}: {bank}: all registers are '
-                             'as the TPM starts', wrong)
+                         if value != tpmlog.initial(bank)[n] and n not in others]
+                checks.check(not wrong, f'{arch}: {bank}: registers are as '
+                             'the TPM starts them', wrong)
             guest.boot.quit()
 
 
