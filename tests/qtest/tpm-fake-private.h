@@ -41,6 +41,7 @@ struct TpmFake {
     FILE *log_file;
     int next_ctrl;          /* of tpm_fake_pair(), -1: none */
     int next_listener;
+    FakeScript *next_rules; /* NULL: none */
     bool frozen;
     bool is_frozen;         /* the thread has seen it */
     bool stop;

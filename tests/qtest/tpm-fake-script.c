@@ -257,6 +257,17 @@ void fake_script_free(FakeScript *s)
     g_free(s);
 }
 
+void fake_script_prepend(FakeScript *s, FakeScript *more)
+{
+    for (guint i = 0; i < s->rules->len; i++) {
+        g_ptr_array_add(more->rules, g_ptr_array_index(s->rules, i));
+    }
+    g_ptr_array_set_free_func(s->rules, NULL);
+    g_ptr_array_unref(s->rules);
+    s->rules = more->rules;
+    g_free(more);
+}
+
 FakeRule *fake_script_match(FakeScript *s, FakeOn on, uint32_t what)
 {
     FakeRule *found = NULL;

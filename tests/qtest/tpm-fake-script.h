@@ -64,6 +64,9 @@ typedef struct FakeScript {
 FakeScript *fake_script_parse(const char *text, char **error);
 void fake_script_free(FakeScript *s);
 
+/* Put the rules of @more before those of @s; @more is freed */
+void fake_script_prepend(FakeScript *s, FakeScript *more);
+
 /* The rule that acts, which is used up; or NULL */
 FakeRule *fake_script_match(FakeScript *s, FakeOn on, uint32_t what);
 

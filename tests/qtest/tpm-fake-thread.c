@@ -281,6 +281,10 @@ static bool take_requests(TpmFake *f, bool *frozen)
         f->listener = f->next_listener;
         f->next_listener = -1;
     }
+    if (f->next_rules) {
+        fake_script_prepend(f->script, f->next_rules);
+        f->next_rules = NULL;
+    }
     *frozen = f->is_frozen = f->frozen;
     g_cond_broadcast(&f->changed);
     stop = f->stop;

@@ -112,6 +112,24 @@ bool tpm_fake_listen(TpmFake *f, const char *path)
     return true;
 }
 
+char *tpm_fake_rule(TpmFake *f, const char *rules)
+{
+    char *error = NULL;
+    FakeScript *s = fake_script_parse(rules, &error);
+
+    if (!s) {
+        return error;
+    }
+    g_mutex_lock(&f->lock);
+    f->next_rules = s;
+    fake_wake(f);
+    while (f->next_rules && !f->stop) {
+        g_cond_wait(&f->changed, &f->lock);
+    }
+    g_mutex_unlock(&f->lock);
+    return NULL;
+}
+
 void tpm_fake_freeze(TpmFake *f, bool frozen)
 {
     g_mutex_lock(&f->lock);

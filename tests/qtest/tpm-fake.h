@@ -40,6 +40,12 @@ typedef struct TpmFake TpmFake;
 /* NULL and a message in *@error (to be g_free()d) for a bad script */
 TpmFake *tpm_fake_new(const char *script, char **error);
 
+/*
+ * More rules ("on ..."), which count from now on; they come before the others.
+ * Returns: NULL, or a message to be g_free()d
+ */
+char *tpm_fake_rule(TpmFake *f, const char *rules);
+
 /* Disconnects, ends the thread and removes the socket */
 void tpm_fake_free(TpmFake *f);
 

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Backend tpm-emulator: migration and snapshots
+ *
+ * Copyright (C) 2026 nearmetal contributors
+ *
+ * The TPM's state is fetched when the machine has stopped and nothing of its
+ * devices has been written: a TPM that does not answer then fails the
+ * migration, and the machine goes on.  Also, a response that comes meanwhile
+ * gets into the guest's memory before the last of that is sent.
+ */
+#include "qemu/osdep.h"
+#include "qemu/error-report.h"
+#include "migration/blocker.h"
+#include "migration/vmstate.h"
+#include "qapi/error.h"
+#include "system/runstate.h"
+#include "trace/trace-backends_tpm.h"
+#include "emulator.h"
+#include "tpm-switchover.h"
+
+/* A command may end by itself for this long before it is cancelled, ms */
+#define GRACE_MS    1000
+
+/* The only one there is: -tpmdev refuses a second one */
+static TPMEmulator *in_use;
+
+void tpm_emulator_changed(TPMEmulator *e)
+{
+    e->saved = false;
+}
+
+static void blobs_free(TPMEmulator *e)
+{
+    for (unsigned i = 0; i < TPM_BLOBS; i++) {
+        g_free(e->blobs[i].buffer);
+        e->blobs[i] = (TpmEmulatorBlob) { 0 };
+    }
+}
+
+static int64_t grace_ms(const TPMEmulator *e)
+{
+    return MIN(GRACE_MS, tpm_emulator_control_ms(e) / 4);
+}
+
+/*
+ * Wait for @job, which is behind the guest's command if there is one: that is
+ * cancelled after a while
+ */
+static bool wait_behind_command(TPMEmulator *e, TpmJob *job)
+{
+    int64_t control = tpm_emulator_control_ms(e);
+
+    if (tpm_worker_wait(e->worker, job, grace_ms(e))) {
+        return true;
+    }
+    tpm_backend_cancel_cmd(TPM_BACKEND(e));
+    /* The answer to the cancel, the response, and what @job itself takes */
+    return tpm_worker_wait(e->worker, job, 3 * control + GRACE_MS);
+}
+
+void tpm_emulator_drain(TPMEmulator *e)
+{
+    TpmJob *job = e->current;
+
+    if (job) {
+        tpm_job_ref(e->worker, job);
+        wait_behind_command(e, job);
+        tpm_job_unref(e->worker, job);
+    }
+}
+
+static void take_blobs(TPMEmulator *e, TpmJob *job)
+{
+    blobs_free(e);
+    for (unsigned i = 0; i < TPM_BLOBS; i++) {
+        TpmBlob *b = &job->blobs[i];
+
+        e->blobs[i].flags = b->flags;
+        e->blobs[i].size = b->size;
+        e->blobs[i].buffer = g_steal_pointer(&b->data);
+        trace_tpm_emulator_get_state_blob(i + 1, b->size, b->flags);
+    }
+}
+
+/* One attempt; @again: it is worth another one */
+static bool save_once(TPMEmulator *e, bool *again, Error **errp)
+{
+    TpmJob *job = tpm_job_new(TPM_JOB_SAVE);
+    unsigned generation = e->generation;
+    bool ok = false;
+
+    tpm_worker_submit(e->worker, job);
+    if (!wait_behind_command(e, job)) {
+        error_setg(errp, "TPM '%s': a command did not end within %" PRId64
+                   " ms after it was cancelled", TPM_BACKEND(e)->id,
+                   2 * tpm_emulator_control_ms(e));
+        tpm_worker_withdraw(e->worker, job);
+    } else if (generation != e->generation) {
+        *again = true;
+        error_setg(errp, "TPM '%s': the machine was reset meanwhile",
+                   TPM_BACKEND(e)->id);
+    } else if (!job->ok) {
+        error_setg(errp, "TPM '%s': %s", TPM_BACKEND(e)->id, job->error);
+    } else {
+        take_blobs(e, job);
+        e->saved = true;
+        e->relock = true;
+        ok = true;
+    }
+    tpm_job_unref(e->worker, job);
+    return ok;
+}
+
+static bool save(TPMEmulator *e, Error **errp)
+{
+    bool again = false;
+    Error *err = NULL;
+
+    if (save_once(e, &again, &err)) {
+        return true;
+    }
+    if (again) {
+        error_free(err);
+        err = NULL;
+        if (save_once(e, &again, &err)) {
+            return true;
+        }
+    }
+    error_propagate(errp, err);
+    return false;
+}
+
+bool tpm_migration_switchover(Error **errp)
+{
+    /* In mode cpr-* the machine may still run: pre_save does it then */
+    if (!in_use || runstate_is_running()) {
+        return true;
+    }
+    return save(in_use, errp);
+}
+
+static int tpm_emulator_pre_save(void *opaque)
+{
+    TPMEmulator *e = opaque;
+    Error *err = NULL;
+
+    trace_tpm_emulator_pre_save();
+    if (!e->saved && !save(e, &err)) {
+        error_report_err(err);
+        return -EIO;
+    }
+    return 0;
+}
+
+static int tpm_emulator_pre_load(void *opaque)
+{
+    blobs_free(opaque);
+    return 0;
+}
+
+static TpmJob *restore_job(TPMEmulator *e)
+{
+    TpmJob *job = tpm_job_new(TPM_JOB_RESTORE);
+
+    for (unsigned i = 0; i < TPM_BLOBS; i++) {
+        TpmEmulatorBlob *b = &e->blobs[i];
+
+        trace_tpm_emulator_set_state_blob(i + 1, b->size, b->flags);
+        job->blobs[i].flags = b->flags;
+        job->blobs[i].size = b->size;
+        job->blobs[i].data = g_steal_pointer(&b->buffer);
+        b->size = 0;
+    }
+    return job;
+}
+
+static int tpm_emulator_post_load(void *opaque, int version_id)
+{
+    TPMEmulator *e = opaque;
+    TpmJob *job = restore_job(e);
+    int ret = 0;
+
+    e->generation++;
+    tpm_emulator_changed(e);
+    if (qemu_in_coroutine()) {
+        job->co = qemu_coroutine_self();
+        tpm_worker_submit(e->worker, job);
+        while (!job->delivered) {
+            qemu_coroutine_yield();
+        }
+    } else {
+        tpm_worker_submit(e->worker, job);
+        tpm_worker_wait(e->worker, job, TPM_IO_NEVER);
+    }
+    if (!job->ok) {
+        error_report("tpm-emulator: %s", job->error);
+        ret = -EIO;
+    }
+    tpm_job_unref(e->worker, job);
+    return ret;
+}
+
+/* Also as the stream is written: pre_save has seen to it */
+static bool blob_fits(const TPMEmulator *e, unsigned i)
+{
+    if (e->blobs[i].size > TPM_BLOB_MAX) {
+        error_report("tpm-emulator: part %u of the TPM's state has %u bytes, "
+                     "but must be within 0..%d", i + 1, e->blobs[i].size,
+                     TPM_BLOB_MAX);
+        return false;
+    }
+    return true;
+}
+
+static bool permanent_fits(void *opaque, int version_id)
+{
+    return blob_fits(opaque, 0);
+}
+
+static bool volatile_fits(void *opaque, int version_id)
+{
+    return blob_fits(opaque, 1);
+}
+
+static bool savestate_fits(void *opaque, int version_id)
+{
+    return blob_fits(opaque, 2);
+}
+
+/* Same bytes as upstream's, which has the size checked nowhere */
+#define VMSTATE_TPM_BLOB(i, fits)                                       \
+    VMSTATE_UINT32(blobs[i].flags, TPMEmulator),                        \
+    VMSTATE_UINT32(blobs[i].size, TPMEmulator),                         \
+    VMSTATE_VALIDATE("size of the TPM's state", fits),                  \
+    VMSTATE_VBUFFER_ALLOC_UINT32(blobs[i].buffer, TPMEmulator, 0, 0,    \
+                                 blobs[i].size)
+
+static const VMStateDescription vmstate_tpm_emulator = {
+    .name = "tpm-emulator",
+    .version_id = 0,
+    .pre_save = tpm_emulator_pre_save,
+    .pre_load = tpm_emulator_pre_load,
+    .post_load = tpm_emulator_post_load,
+    .fields = (const VMStateField[]) {
+        VMSTATE_TPM_BLOB(0, permanent_fits),
+        VMSTATE_TPM_BLOB(1, volatile_fits),
+        VMSTATE_TPM_BLOB(2, savestate_fits),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
+void tpm_emulator_block(TPMEmulator *e, const char *reason)
+{
+    if (!reason) {
+        migrate_del_blocker(&e->lost);
+        return;
+    }
+    if (!e->lost) {
+        error_setg(&e->lost, "TPM '%s' is lost: %s", TPM_BACKEND(e)->id,
+                   reason);
+        /* Refused while a migration runs: that fails at the switchover */
+        migrate_add_blocker_internal(&e->lost, NULL);
+    }
+}
+
+static void vm_state_change(void *opaque, bool running, RunState state)
+{
+    TPMEmulator *e = opaque;
+    TpmWorkerInfo info;
+    TpmJob *job;
+
+    trace_tpm_emulator_vm_state_change(running, state);
+    if (!running || !e->worker) {
+        return;
+    }
+    tpm_emulator_changed(e);
+    tpm_worker_info(e->worker, &info);
+    if (info.lost) {
+        tpm_emulator_block(e, TPM_BACKEND(e)->extra.last_error);
+    } else if (e->relock) {
+        /* Before the guest's next command, as jobs are done in their order */
+        job = tpm_job_new(TPM_JOB_LOCK_STORAGE);
+        tpm_worker_submit(e->worker, job);
+        tpm_job_unref(e->worker, job);
+    }
+    e->relock = false;
+}
+
+bool tpm_emulator_check_migratable(TPMEmulator *e, Error **errp)
+{
+    uint32_t need = TPM_CTL_CAP_GET_STATEBLOB | TPM_CTL_CAP_SET_STATEBLOB |
+                    TPM_CTL_CAP_STOP;
+
+    if ((e->caps & need) == need) {
+        return true;
+    }
+    error_setg(&e->no_migration, "Migration disabled: TPM emulator does not "
+               "support migration");
+    return migrate_add_blocker(&e->no_migration, errp) >= 0;
+}
+
+void tpm_emulator_migration_init(TPMEmulator *e)
+{
+    in_use = e;
+    e->vm_state = qemu_add_vm_change_state_handler(vm_state_change, e);
+    vmstate_register_any(NULL, &vmstate_tpm_emulator, e);
+}
+
+void tpm_emulator_migration_finalize(TPMEmulator *e)
+{
+    in_use = NULL;
+    vmstate_unregister(NULL, &vmstate_tpm_emulator, e);
+    qemu_del_vm_change_state_handler(e->vm_state);
+    migrate_del_blocker(&e->no_migration);
+    migrate_del_blocker(&e->lost);
+    blobs_free(e);
+}

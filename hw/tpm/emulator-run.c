@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The thread that talks to swtpm: what it does for each job
+ *
+ * Copyright (C) 2026 nearmetal contributors
+ */
+#include "qemu/osdep.h"
+#include "qemu/cutils.h"
+#include "emulator-worker-private.h"
+
+/* To CMD_INIT after the state was set: nothing volatile shall stay on disk */
+#define INIT_DELETE_VOLATILE    1
+
+/* swtpm tries this often, 10 ms apart, while the other side holds its files */
+#define LOCK_RETRIES            300
+
+/* The TPM's buffer may be asked for, not set, by 0 */
+static bool probe_buffer(TpmWorker *w, uint32_t *size, int64_t deadline)
+{
+    *size = 0;
+    return tpm_link_set_buffer_size(&w->link, size, deadline);
+}
+
+static bool same_tpm(TpmWorker *w)
+{
+    TpmLink *l = &w->link;
+
+    if (!w->probed) {
+        return true;
+    }
+    if (l->version == w->info.version) {
+        return true;
+    }
+    snprintf(l->reason, sizeof(l->reason),
+             "the TPM behind the new connection has another version");
+    l->down = true;
+    return false;
+}
+
+/* Take connection @fd in use */
+static bool connect_fd(TpmWorker *w, int fd, int64_t deadline)
+{
+    uint32_t size;
+
+    if (!tpm_link_probe(&w->link, fd, deadline) || !same_tpm(w) ||
+        !probe_buffer(w, &size, deadline)) {
+        return false;
+    }
+    qemu_mutex_lock(&w->lock);
+    w->info.version = w->link.version;
+    w->info.caps = w->link.caps;
+    w->info.buffer_size = size;
+    qemu_mutex_unlock(&w->lock);
+    w->probed = true;
+    return true;
+}
+
+static bool connect_next(TpmWorker *w, int64_t deadline)
+{
+    int fd = tpm_worker_next_fd(w, deadline);
+
+    if (fd >= 0) {
+        return connect_fd(w, fd, deadline);
+    }
+    if (!w->link.reason[0]) {
+        pstrcpy(w->link.reason, sizeof(w->link.reason), "not connected");
+    }
+    return false;
+}
+
+/* A link that a START can use */
+static bool get_ready(TpmWorker *w, int64_t deadline)
+{
+    TpmLink *l = &w->link;
+    bool fresh;
+
+    qemu_mutex_lock(&w->lock);
+    fresh = w->next_fd >= 0;
+    qemu_mutex_unlock(&w->lock);
+    if (fresh) {
+        return connect_next(w, deadline);
+    }
+    if (!l->down) {
+        /* A response that was given up is not waited for once more */
+        if (l->data_owed && !l->ctrl_owed) {
+            return tpm_link_reopen_data(l, deadline);
+        }
+        return tpm_link_resync(l, deadline);
+    }
+    return w->reconnects && connect_next(w, deadline);
+}
+
+static bool try_start(TpmWorker *w, TpmJob *job, int64_t deadline)
+{
+    uint32_t size = job->buffer_size;
+    bool est = false;
+
+    if (!get_ready(w, deadline) ||
+        !tpm_link_start(&w->link, &size, job->init, 0, &est, deadline)) {
+        return false;
+    }
+    job->buffer_size = size;
+    qatomic_set(&w->established, est);
+    qemu_mutex_lock(&w->lock);
+    w->info.lost = false;
+    qemu_mutex_unlock(&w->lock);
+    return true;
+}
+
+/* A connection that closes is followed by another one, within the deadline */
+static bool run_start(TpmWorker *w, TpmJob *job)
+{
+    int64_t deadline = tpm_io_now() + w->start_ms;
+
+    while (!try_start(w, job, deadline)) {
+        if (!w->link.down || !w->reconnects || tpm_io_now() >= deadline ||
+            tpm_worker_requests(w, job)) {
+            return false;
+        }
+        tpm_link_close(&w->link);
+    }
+    return true;
+}
+
+static bool run_probe(TpmWorker *w, TpmJob *job)
+{
+    if (!connect_next(w, tpm_io_now() + w->start_ms)) {
+        return false;
+    }
+    job->buffer_size = w->info.buffer_size;
+    return true;
+}
+
+typedef struct Running {
+    TpmWorker *w;
+    const TpmJob *job;
+} Running;
+
+static unsigned poll_requests(void *opaque)
+{
+    Running *r = opaque;
+
+    return tpm_worker_requests(r->w, r->job);
+}
+
+/* false: the command has failed; the link tells whether the TPM has, too */
+static bool run_command(TpmWorker *w, TpmJob *job, bool *lost)
+{
+    Running running = { .w = w, .job = job };
+    TpmLinkOps ops = {
+        .poll_requests = poll_requests,
+        .wake_fd = event_notifier_get_fd(&w->wake),
+        .opaque = &running,
+    };
+
+    if (tpm_worker_requests(w, job)) {
+        job->fault = TPM_FAULT_CANCELED;
+        pstrcpy(job->error, sizeof(job->error), "cancelled");
+        return false;
+    }
+    job->fault = TPM_FAULT_FAILED;
+    switch (tpm_link_command(&w->link, job->locty, job->in, job->in_len,
+                             job->out, job->out_max, &job->out_len, &ops)) {
+    case TPM_CMD_DONE:
+        return true;
+    case TPM_CMD_LOST:
+        *lost = true;
+        break;
+    default:
+        break;
+    }
+    return false;
+}
+
+static bool run_reset_established(TpmWorker *w, TpmJob *job)
+{
+    bool est;
+
+    if (!tpm_link_reset_established(&w->link, job->locty,
+                                    tpm_io_now() + w->control_ms) ||
+        !tpm_link_get_established(&w->link, &est,
+                                  tpm_io_now() + w->control_ms)) {
+        return false;
+    }
+    qatomic_set(&w->established, est);
+    return true;
+}
+
+static bool run_save(TpmWorker *w, TpmJob *job)
+{
+    int64_t deadline = tpm_io_now() + w->control_ms;
+
+    for (unsigned i = 0; i < TPM_BLOBS; i++) {
+        TpmBlob *b = &job->blobs[i];
+
+        if (!tpm_link_get_blob(&w->link, i + 1, &b->flags, &b->data, &b->size,
+                               TPM_BLOB_MAX, deadline)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool run_restore(TpmWorker *w, TpmJob *job)
+{
+    TpmLink *l = &w->link;
+    bool est = false;
+
+    if (!tpm_link_stop(l, tpm_io_now() + w->control_ms)) {
+        return false;
+    }
+    for (unsigned i = 0; i < TPM_BLOBS; i++) {
+        TpmBlob *b = &job->blobs[i];
+
+        if (!tpm_link_set_blob(l, i + 1, b->flags, b->data, b->size,
+                               tpm_io_now() + w->control_ms)) {
+            return false;
+        }
+    }
+    if (!tpm_link_run(l, INIT_DELETE_VOLATILE, &est,
+                      tpm_io_now() + w->start_ms)) {
+        return false;
+    }
+    l->locality = TPM_LINK_NO_LOCALITY;
+    qatomic_set(&w->established, est);
+    return true;
+}
+
+static bool run_kind(TpmWorker *w, TpmJob *job, bool *lost)
+{
+    switch (job->kind) {
+    case TPM_JOB_COMMAND:
+        return run_command(w, job, lost);
+    case TPM_JOB_RESET_ESTABLISHED:
+        return run_reset_established(w, job);
+    case TPM_JOB_SAVE:
+        return run_save(w, job);
+    case TPM_JOB_RESTORE:
+        return run_restore(w, job);
+    case TPM_JOB_LOCK_STORAGE:
+        return tpm_link_lock_storage(&w->link, LOCK_RETRIES,
+                                     tpm_io_now() + w->control_ms);
+    case TPM_JOB_SHUTDOWN:
+        return tpm_link_shutdown(&w->link, tpm_io_now() + w->control_ms);
+    default:
+        g_assert_not_reached();
+    }
+}
+
+/* A link that neither is in step nor was given up on purpose is lost */
+static bool link_lost(const TpmWorker *w, const TpmJob *job)
+{
+    return job->kind != TPM_JOB_COMMAND && job->kind != TPM_JOB_SHUTDOWN &&
+           !tpm_link_in_step(&w->link);
+}
+
+void tpm_worker_run(TpmWorker *w, TpmJob *job)
+{
+    bool start = job->kind == TPM_JOB_START || job->kind == TPM_JOB_PROBE;
+    bool lost = false;
+
+    if (start) {
+        job->ok = job->kind == TPM_JOB_START ? run_start(w, job)
+                                             : run_probe(w, job);
+        lost = !job->ok;
+    } else if (w->info.lost) {
+        job->fault = TPM_FAULT_FAILED;
+        qemu_mutex_lock(&w->lock);
+        pstrcpy(job->error, sizeof(job->error), w->reason);
+        qemu_mutex_unlock(&w->lock);
+        return;
+    } else {
+        job->ok = run_kind(w, job, &lost);
+        lost = !job->ok && (lost || link_lost(w, job));
+    }
+    if (!job->ok && !job->error[0]) {
+        pstrcpy(job->error, sizeof(job->error), w->link.reason);
+    }
+    if (lost) {
+        tpm_worker_lose(w);
+    }
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The thread that talks to swtpm
+ *
+ * Copyright (C) 2026 nearmetal contributors
+ *
+ * It alone owns the connection (TpmLink) and waits for it, and never takes the
+ * BQL.  The rest of QEMU, under the BQL, gives it jobs and is told of their
+ * end by a bottom half in the main thread, or waits with the BQL dropped.
+ * Each job ends: all of them have deadlines, but for a command, which ends
+ * within two control timeouts after it was asked to.
+ */
+#ifndef NEARMETAL_TPM_EMULATOR_WORKER_H
+#define NEARMETAL_TPM_EMULATOR_WORKER_H
+
+#include "qemu/coroutine.h"
+#include "qemu/queue.h"
+#include "tpm-link.h"
+
+/* Largest part of a TPM's state that is sent or taken in a migration, bytes */
+#define TPM_BLOB_MAX    (1024 * 1024)
+
+/* Types as in tpm_ioctl.h: PTM_BLOB_TYPE_x less 1 */
+#define TPM_BLOBS       3
+
+typedef struct TpmBlob {
+    uint32_t flags;
+    uint32_t size;
+    uint8_t *data;
+} TpmBlob;
+
+typedef enum TpmJobKind {
+    TPM_JOB_PROBE,              /* find out what a new connection leads to */
+    TPM_JOB_START,              /* power on, as after a reset */
+    TPM_JOB_COMMAND,
+    TPM_JOB_RESET_ESTABLISHED,
+    TPM_JOB_SAVE,               /* fetch the state */
+    TPM_JOB_RESTORE,            /* load it and go on */
+    TPM_JOB_LOCK_STORAGE,
+    TPM_JOB_SHUTDOWN,
+} TpmJobKind;
+
+typedef struct TpmJob {
+    TpmJobKind kind;
+
+    /* Given by who submits it; the worker's until the job is done */
+    uint32_t buffer_size;       /* START: wanted; found by PROBE */
+    bool init;                  /* START: false: the state is yet to come */
+    uint8_t locty;
+    uint8_t *in;                /* COMMAND */
+    size_t in_len;
+    uint8_t *out;
+    size_t out_max;
+    size_t out_len;
+    TpmBlob blobs[TPM_BLOBS];   /* SAVE, RESTORE */
+
+    /* Of the result, valid when it is done */
+    bool ok;
+    TpmWireFault fault;         /* COMMAND that is not ok: what to answer */
+    char error[160];
+
+    /* TpmWorker.lock */
+    unsigned requests;          /* TPM_REQ_x */
+    bool done;
+    unsigned refs;
+    QSIMPLEQ_ENTRY(TpmJob) next;
+
+    /* The BQL */
+    bool abandoned;             /* nobody waits for its result */
+    bool delivered;
+    Coroutine *co;              /* to be entered when it is delivered */
+} TpmJob;
+
+typedef struct TpmWorker TpmWorker;
+
+typedef struct TpmWorkerOps {
+    /* Both under the BQL, @lost in the main thread only */
+    void (*done)(void *opaque, TpmJob *job);
+    /* @drop: the character device should drop its connection */
+    void (*lost)(void *opaque, const char *reason, bool drop);
+    void *opaque;
+} TpmWorkerOps;
+
+/* What is known of the backend, as of now */
+typedef struct TpmWorkerInfo {
+    bool lost;
+    bool busy;
+    TpmWireVersion version;
+    uint32_t caps;              /* TPM_CTL_CAP_x */
+    uint32_t buffer_size;       /* the TPM's own */
+} TpmWorkerInfo;
+
+/**
+ * tpm_worker_new:
+ * @name: of the thread
+ * @start_ms: deadline for PROBE and START as a whole
+ * @control_ms: deadline for each answer on the control channel
+ * @reconnects: a closed connection may be followed by another one
+ */
+TpmWorker *tpm_worker_new(const char *name, int64_t start_ms,
+                          int64_t control_ms, bool reconnects,
+                          const TpmWorkerOps *ops);
+
+/*
+ * Shut the TPM down if it is not lost, and end the thread.  Takes one control
+ * timeout at most; a thread that is stuck for longer is left behind.
+ */
+void tpm_worker_free(TpmWorker *w);
+
+/* A fresh connection, to be used by the next PROBE or START; -1: it is gone */
+void tpm_worker_connected(TpmWorker *w, int fd);
+
+/* With one reference, for the caller */
+TpmJob *tpm_job_new(TpmJobKind kind);
+void tpm_job_ref(TpmWorker *w, TpmJob *job);
+void tpm_job_unref(TpmWorker *w, TpmJob *job);
+
+/* Carry out @job after those given before */
+void tpm_worker_submit(TpmWorker *w, TpmJob *job);
+
+/* @req: TPM_REQ_x, for a COMMAND */
+void tpm_worker_request(TpmWorker *w, TpmJob *job, unsigned req);
+
+/* Take back a job that has not begun; one that has goes on */
+void tpm_worker_withdraw(TpmWorker *w, TpmJob *job);
+
+/* End jobs that have not begun, not ok.  The one that runs goes on */
+void tpm_worker_flush(TpmWorker *w);
+
+/**
+ * tpm_worker_wait: wait until @job is done, with the BQL dropped
+ * @ms: at most; TPM_IO_NEVER: as long as it takes
+ *
+ * Not in a coroutine.  Returns: whether it is done and delivered
+ */
+bool tpm_worker_wait(TpmWorker *w, TpmJob *job, int64_t ms);
+
+void tpm_worker_info(TpmWorker *w, TpmWorkerInfo *info);
+
+/* Any thread, never waits */
+bool tpm_worker_established(TpmWorker *w);
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A TPM at the switchover of a migration
+ *
+ * Copyright (C) 2026 nearmetal contributors
+ */
+#ifndef NEARMETAL_TPM_SWITCHOVER_H
+#define NEARMETAL_TPM_SWITCHOVER_H
+
+#ifdef CONFIG_TPM
+/**
+ * tpm_migration_switchover: let the TPM end its command, and fetch its state
+ *
+ * To be called when the machine has stopped, before any device is saved, by
+ * the migration's thread or the main thread, not in a coroutine.  The BQL is
+ * held, and dropped meanwhile.  Takes four control timeouts at most.
+ *
+ * Returns: false if the TPM's state cannot be had
+ */
+bool tpm_migration_switchover(Error **errp);
+#else
+static inline bool tpm_migration_switchover(Error **errp)
+{
+    return true;
+}
+#endif
+
+#endif
