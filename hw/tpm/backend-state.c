@@ -8,6 +8,7 @@
 #include "block/aio.h"
 #include "qemu/main-loop.h"
 #include "qemu/timer.h"
+#include "qapi/error.h"
 #include "system/tpm_backend.h"
 #include "system/tpm_util.h"
 #include "backend-state.h"
@@ -108,6 +109,16 @@ void tpm_backend_reject(TPMBackend *tb)
     r->seq = tb->extra.seq;
     object_ref(OBJECT(tb));
     aio_bh_schedule_oneshot(qemu_get_aio_context(), reject_bh, r);
+}
+
+TPMBackend *tpm_backend_in_use(void)
+{
+    TPMIf *tpm = tpm_find();
+    g_autofree char *id = tpm ? object_property_get_str(OBJECT(tpm), "tpmdev",
+                                                        NULL)
+                              : NULL;
+
+    return qemu_find_tpm_be(id);
 }
 
 void tpm_backend_set_error(TPMBackend *tb, const char *reason)

@@ -65,6 +65,9 @@ void tpm_backend_leave(TPMBackend *tb);
 uint32_t tpm_check_command(TPMBackend *tb, const uint8_t *buf, size_t received,
                            size_t limit, uint32_t *len);
 
+/* The backend of the machine's TPM, or NULL */
+TPMBackend *tpm_backend_in_use(void);
+
 /* Remember why something failed: the last one is told */
 void tpm_backend_set_error(TPMBackend *tb, const char *reason);
 

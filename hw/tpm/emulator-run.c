@@ -87,7 +87,12 @@ static bool get_ready(TpmWorker *w, int64_t deadline)
         }
         return tpm_link_resync(l, deadline);
     }
-    return w->reconnects && connect_next(w, deadline);
+    if (!w->reconnects) {
+        pstrcpy(l->reason, sizeof(l->reason), "the connection is closed, and "
+                "its character device does not reconnect");
+        return false;
+    }
+    return connect_next(w, deadline);
 }
 
 static bool try_start(TpmWorker *w, TpmJob *job, int64_t deadline)
