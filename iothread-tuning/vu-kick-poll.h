@@ -41,8 +41,8 @@ void vu_kick_poll_init(VuKickPoll *poll, VuDev *dev, int kick_fd, int queue);
  * @on_poll_ready: called with it when polling has found a request.  The kick fd
  *                 may be readable then or not, and is left alone.
  *
- * aio_set_fd_handler() with the kick fd detaches it.  Attached again, @on_kick is
- * called once without a kick of the driver's.
+ * aio_set_fd_handler() with the kick fd detaches it.  Attached again, @on_kick
+ * is called once without a kick of the driver's.
  */
 void vu_kick_poll_attach(VuKickPoll *poll, AioContext *ctx,
                          EventNotifierHandler *on_kick,
@@ -56,7 +56,7 @@ void vu_kick_poll_attach(VuKickPoll *poll, AioContext *ctx,
  */
 void vu_kick_poll_stop(VuKickPoll *poll);
 
-/* To be called by on_kick first: the driver shall kick after a new attachment */
+/* To be called by on_kick first: a new attachment lets the driver kick again */
 void vu_kick_poll_kicked(VuKickPoll *poll);
 
 /* To be called from on_poll_ready: processes the requests that are there */

@@ -228,14 +228,7 @@ static bool savestate_fits(void *opaque, int version_id)
     return blob_fits(opaque, 2);
 }
 
-/* Same bytes as upstream's, which has the size checked nowhere */
-#define VMSTATE_TPM_BLOB(i, fits)                                       \
-    VMSTATE_UINT32(blobs[i].flags, TPMEmulator),                        \
-    VMSTATE_UINT32(blobs[i].size, TPMEmulator),                         \
-    VMSTATE_VALIDATE("size of the TPM's state", fits),                  \
-    VMSTATE_VBUFFER_ALLOC_UINT32(blobs[i].buffer, TPMEmulator, 0, 0,    \
-                                 blobs[i].size)
-
+/* Same bytes as upstream's, which checks no size */
 static const VMStateDescription vmstate_tpm_emulator = {
     .name = "tpm-emulator",
     .version_id = 0,
@@ -243,9 +236,21 @@ static const VMStateDescription vmstate_tpm_emulator = {
     .pre_load = tpm_emulator_pre_load,
     .post_load = tpm_emulator_post_load,
     .fields = (const VMStateField[]) {
-        VMSTATE_TPM_BLOB(0, permanent_fits),
-        VMSTATE_TPM_BLOB(1, volatile_fits),
-        VMSTATE_TPM_BLOB(2, savestate_fits),
+        VMSTATE_UINT32(blobs[0].flags, TPMEmulator),
+        VMSTATE_UINT32(blobs[0].size, TPMEmulator),
+        VMSTATE_VALIDATE("size of a part of the TPM's state", permanent_fits),
+        VMSTATE_VBUFFER_ALLOC_UINT32(blobs[0].buffer, TPMEmulator, 0, 0,
+                                     blobs[0].size),
+        VMSTATE_UINT32(blobs[1].flags, TPMEmulator),
+        VMSTATE_UINT32(blobs[1].size, TPMEmulator),
+        VMSTATE_VALIDATE("size of a part of the TPM's state", volatile_fits),
+        VMSTATE_VBUFFER_ALLOC_UINT32(blobs[1].buffer, TPMEmulator, 0, 0,
+                                     blobs[1].size),
+        VMSTATE_UINT32(blobs[2].flags, TPMEmulator),
+        VMSTATE_UINT32(blobs[2].size, TPMEmulator),
+        VMSTATE_VALIDATE("size of a part of the TPM's state", savestate_fits),
+        VMSTATE_VBUFFER_ALLOC_UINT32(blobs[2].buffer, TPMEmulator, 0, 0,
+                                     blobs[2].size),
         VMSTATE_END_OF_LIST()
     }
 };

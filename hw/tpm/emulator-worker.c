@@ -121,7 +121,7 @@ void tpm_worker_flush(TpmWorker *w)
     qemu_bh_schedule(w->bh);
 }
 
-/* Tell of what happened; who waits elsewhere leaves a loss to the main thread */
+/* Tell what happened; who waits elsewhere leaves a loss to the main thread */
 static void deliver(TpmWorker *w, bool main_thread)
 {
     QSIMPLEQ_HEAD(, TpmJob) finished = QSIMPLEQ_HEAD_INITIALIZER(finished);
