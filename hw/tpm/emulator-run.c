@@ -122,7 +122,7 @@ static bool run_start(TpmWorker *w, TpmJob *job)
             tpm_worker_requests(w, job)) {
             return false;
         }
-        tpm_link_close(&w->link);
+        tpm_worker_disconnect(w);
     }
     return true;
 }

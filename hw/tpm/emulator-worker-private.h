@@ -38,7 +38,7 @@ struct TpmWorker {
     bool ended;
     TpmWorkerInfo info;     /* but busy */
     bool report;            /* a loss has not been told */
-    bool drop;
+    bool drop;              /* the character device still holds it */
     char reason[160];
 };
 
@@ -47,6 +47,12 @@ void tpm_worker_run(TpmWorker *w, TpmJob *job);
 
 /* In the thread: the backend is lost, for the reason in the link */
 void tpm_worker_lose(TpmWorker *w);
+
+/*
+ * In the thread: close the connection, as another one will follow.  The TPM
+ * takes that only when this one is closed, on the character device's side too.
+ */
+void tpm_worker_disconnect(TpmWorker *w);
 
 /* In the thread: the next connection, -1 if there is none until @deadline */
 int tpm_worker_next_fd(TpmWorker *w, int64_t deadline);

@@ -132,15 +132,21 @@ static void deliver(TpmWorker *w, bool main_thread)
     qemu_mutex_lock(&w->lock);
     QSIMPLEQ_CONCAT(&finished, &w->finished);
     report = w->report && main_thread;
-    drop = w->drop;
+    drop = w->drop && main_thread;
     if (report) {
         w->report = false;
         memcpy(reason, w->reason, sizeof(reason));
     }
+    if (drop) {
+        w->drop = false;
+    }
     qemu_mutex_unlock(&w->lock);
 
     if (report) {
-        w->ops.lost(w->ops.opaque, reason, drop);
+        w->ops.lost(w->ops.opaque, reason);
+    }
+    if (drop) {
+        w->ops.drop(w->ops.opaque);
     }
     while ((job = QSIMPLEQ_FIRST(&finished))) {
         QSIMPLEQ_REMOVE_HEAD(&finished, next);
@@ -218,6 +224,8 @@ void tpm_worker_connected(TpmWorker *w, int fd)
     qemu_mutex_lock(&w->lock);
     old = w->next_fd;
     w->next_fd = fd;
+    /* Either way the old one is not the character device's any more */
+    w->drop = false;
     qemu_mutex_unlock(&w->lock);
     if (old >= 0) {
         close(old);
@@ -256,21 +264,28 @@ static bool peer_closed(int fd)
     return fd < 0 || recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
-void tpm_worker_lose(TpmWorker *w)
+void tpm_worker_disconnect(TpmWorker *w)
 {
     bool closed = peer_closed(w->link.ctrl);
 
+    tpm_link_close(&w->link);
+    qemu_mutex_lock(&w->lock);
+    w->drop |= !closed && w->next_fd < 0;
+    qemu_mutex_unlock(&w->lock);
+    qemu_bh_schedule(w->bh);
+}
+
+void tpm_worker_lose(TpmWorker *w)
+{
     qemu_mutex_lock(&w->lock);
     memcpy(w->reason, w->link.reason, sizeof(w->reason));
     w->report |= !w->info.lost;
     w->info.lost = true;
-    w->drop = w->reconnects && !closed && w->next_fd < 0;
     qemu_mutex_unlock(&w->lock);
-    if (w->reconnects) {
-        /* The TPM takes a new connection only when this one is closed */
-        tpm_link_close(&w->link);
-    }
     qemu_bh_schedule(w->bh);
+    if (w->reconnects) {
+        tpm_worker_disconnect(w);
+    }
 }
 
 /* Wait for a job; look after the connection meanwhile */

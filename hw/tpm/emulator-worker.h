@@ -74,10 +74,11 @@ typedef struct TpmJob {
 typedef struct TpmWorker TpmWorker;
 
 typedef struct TpmWorkerOps {
-    /* Both under the BQL, @lost in the main thread only */
+    /* All under the BQL, @lost in the main thread only */
     void (*done)(void *opaque, TpmJob *job);
-    /* @drop: the character device should drop its connection */
-    void (*lost)(void *opaque, const char *reason, bool drop);
+    void (*lost)(void *opaque, const char *reason);
+    /* In the main thread: end the character device's connection */
+    void (*drop)(void *opaque);
     void *opaque;
 } TpmWorkerOps;
 

@@ -102,7 +102,7 @@ static void job_done(void *opaque, TpmJob *job)
     }
 }
 
-static void lost(void *opaque, const char *reason, bool drop)
+static void lost(void *opaque, const char *reason)
 {
     TPMEmulator *e = opaque;
     TPMBackend *tb = TPM_BACKEND(e);
@@ -111,9 +111,13 @@ static void lost(void *opaque, const char *reason, bool drop)
     error_report("tpm-emulator: TPM '%s' is lost: %s", tb->id, reason);
     qapi_event_send_tpm_backend_error(tb->id, reason);
     tpm_emulator_block(e, reason);
-    if (drop) {
-        qemu_chr_fe_disconnect(&e->chr);
-    }
+}
+
+static void drop(void *opaque)
+{
+    TPMEmulator *e = opaque;
+
+    qemu_chr_fe_disconnect(&e->chr);
 }
 
 static void tpm_emulator_submit(TPMBackend *tb, TPMBackendCmd *cmd)
@@ -293,7 +297,8 @@ static bool probe(TPMEmulator *e, Error **errp)
 
 static bool setup(TPMEmulator *e, QemuOpts *opts, Error **errp)
 {
-    TpmWorkerOps ops = { .done = job_done, .lost = lost, .opaque = e };
+    TpmWorkerOps ops = { .done = job_done, .lost = lost, .drop = drop,
+                         .opaque = e };
     g_autofree char *name = g_strdup_printf("tpm/%s", qemu_opts_id(opts));
     int64_t deadline;
 

@@ -166,7 +166,7 @@ static void test_stock(gconstpointer opaque)
 static void in_flight(const TpmFront *front, const char *rule)
 {
     g_autofree char *file = state_file("in-flight");
-    TpmRig *r = start(front, NULL, NULL, NULL);
+    TpmRig *r = start(front, NULL, "caps 1ffff", NULL);
 
     tpm_rig_rule(r, "%s", rule);
     tpm_good_start(r);
@@ -204,7 +204,7 @@ static char *blob_rule(unsigned type, uint32_t size)
 {
     return g_strdup_printf("on ctrl GET_STATEBLOB #%u: "
                            "reply 0000000000000000%08x%08x extra %u",
-                           type, size, size, size);
+                           type, size, size, MIN(size, MIB + 1));
 }
 
 static void blob_ok(const TpmFront *front, unsigned type, uint32_t size)
@@ -326,7 +326,7 @@ typedef struct Change {
 static const Change changes[] = {
     { TPM_KIND_TIS, TPM_STREAM_RW_OFFSET, 2, 0xffff, "rw_offset" },
     { TPM_KIND_TIS, TPM_STREAM_RW_OFFSET, 2, 4097, "rw_offset" },
-    { TPM_KIND_TIS, TPM_STREAM_RW_OFFSET, 2, 62, "rw_offset" },
+    { TPM_KIND_TIS, TPM_STREAM_RW_OFFSET, 2, 63, "rw_offset" },
     { TPM_KIND_TIS, TPM_STREAM_ACTIVE, 1, 5, "active_locty" },
     { TPM_KIND_TIS, TPM_STREAM_ACTIVE, 1, 0xfe, "active_locty" },
     { TPM_KIND_TIS, TPM_STREAM_ABORTING, 1, 5, "aborting_locty" },

@@ -256,6 +256,18 @@ void tpm_good_start(TpmRig *r)
     tpm_regs_go(r);
 }
 
+void tpm_good_start_heard(TpmRig *r)
+{
+    int64_t until = g_get_monotonic_time() + WAIT_US;
+    unsigned reached = tpm_rig_reached(r);
+
+    tpm_good_start(r);
+    while (tpm_rig_reached(r) == reached) {
+        g_assert_cmpint(g_get_monotonic_time(), <, until);
+        g_usleep(PAUSE_US);
+    }
+}
+
 void tpm_good_check(TpmRig *r)
 {
     uint8_t rsp[RESPONSE_MAX];

@@ -150,6 +150,9 @@ const TpmGood *tpm_good(TpmRig *r);
 /* Start it, without waiting */
 void tpm_good_start(TpmRig *r);
 
+/* Start it, and wait until the backend has got it */
+void tpm_good_start_heard(TpmRig *r);
+
 /* Its response is here, and right */
 void tpm_good_check(TpmRig *r);
 

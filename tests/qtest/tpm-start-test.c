@@ -13,7 +13,7 @@
 
 #define START_MS "700"
 
-/* Returns: the one line that it said, to be freed */
+/* Returns: the line that it said, to be freed */
 static char *refused(const TpmSpawn *start)
 {
     TpmSpawn s = *start;
@@ -22,7 +22,10 @@ static char *refused(const TpmSpawn *start)
     s.front = tpm_fronts();
     s.tpmdev = s.tpmdev ?: ",start-timeout=" START_MS;
     said = tpm_spawn_refused(&s);
-    g_assert_null(strchr(said, '\n'));
+    /* A character device that connects later has its own word */
+    g_assert_true(!strchr(said, '\n') ||
+                  (s.chardev && strstr(s.chardev, "reconnect-ms") &&
+                   strstr(said, "Unable to connect character device chr")));
     return said;
 }
 
@@ -43,7 +46,7 @@ static void test_messages(void)
         "GET_TPMESTABLISHED"
     };
     static const char *const faults[] = {
-        "silent", "close", "rubbish 64", "short 3"
+        "silent", "close", "rubbish 64"
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(messages); i++) {
@@ -51,20 +54,25 @@ static void test_messages(void)
             g_autofree char *script =
                 g_strdup_printf("on ctrl %s: %s", messages[i], faults[f]);
             TpmSpawn s = { .script = script };
-            bool named = f != 2;
+            bool named = !strstr(faults[f], "rubbish");
 
+            /* A TPM without this bit is one that is not established */
+            if (!named && strstr(messages[i], "ESTABLISHED")) {
+                continue;
+            }
             g_test_message("%s", script);
             assert_refused(&s, "tpm-emulator: ", named ? messages[i] : "");
         }
     }
 }
 
-/* The command that finds the version out */
+/* The command that finds the version out, and half an answer */
 static void test_probe(void)
 {
     static const char *const scripts[] = {
         "on data: silent", "on data: close", "on data: short 7",
         "on data: rubbish 20", "on data: echo-size 9",
+        "on ctrl GET_CAPABILITY: short 3",
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(scripts); i++) {
@@ -198,7 +206,6 @@ static void test_good(void)
         { 0 },
         { .tpmdev = ",start-timeout=3600000,control-timeout=3600000" },
         { .chardev = ",reconnect-ms=50" },
-        { .chardev = ",reconnect-ms=50", .script = "on connect: refuse" },
         { .script = "version 1.2" },
         { .script = "established" },
         { .script = "on ctrl any *: delay 30" },

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Copyright (C) 2026 nearmetal contributors
+ *
+ * Snapshots of a machine with a TPM: its state goes back with the machine's,
+ * and without its backend there is none
+ */
+#include "qemu/osdep.h"
+#include <glib/gstdio.h>
+#include "qobject/qdict.h"
+#include "qobject/qlist.h"
+#include "tpm-rig.h"
+
+#define WAIT_US (60 * G_USEC_PER_SEC)
+#define PAUSE_US 10000
+#define SIZE (512 * 1024 * 1024)
+
+typedef struct Shot {
+    TpmRig *r;
+    char *file;
+} Shot;
+
+/* Returns: the job's state, "" if there is no such job; *@error as it has it */
+static char *job_state(TpmRig *r, const char *id, char **error)
+{
+    QDict *answer = qtest_qmp(r->qts, "{ 'execute': 'query-jobs' }");
+    QListEntry *e;
+    char *state = NULL;
+
+    QLIST_FOREACH_ENTRY(qdict_get_qlist(answer, "return"), e) {
+        QDict *job = qobject_to(QDict, qlist_entry_obj(e));
+
+        if (g_str_equal(qdict_get_str(job, "id"), id)) {
+            state = g_strdup(qdict_get_str(job, "status"));
+            *error = g_strdup(qdict_get_try_str(job, "error"));
+        }
+    }
+    qobject_unref(answer);
+    return state ?: g_strdup("");
+}
+
+/* Wait for a job to end.  Returns: NULL, or its error */
+static char *job_end(TpmRig *r, const char *id)
+{
+    int64_t until = g_get_monotonic_time() + WAIT_US;
+    char *error = NULL;
+
+    for (;;) {
+        g_autofree char *state = job_state(r, id, &error);
+
+        if (g_str_equal(state, "concluded")) {
+            break;
+        }
+        g_clear_pointer(&error, g_free);
+        g_assert_cmpint(g_get_monotonic_time(), <, until);
+        g_usleep(PAUSE_US);
+    }
+    qtest_qmp_assert_success(r->qts, "{ 'execute': 'job-dismiss', "
+                             "'arguments': { 'id': %s } }", id);
+    return error;
+}
+
+static void job_ok(TpmRig *r, const char *id)
+{
+    g_autofree char *error = job_end(r, id);
+
+    g_assert_cmpstr(error, ==, NULL);
+}
+
+/* A disk for the state; made by QEMU, so that no tool is needed */
+static void add_disk(Shot *s)
+{
+    QTestState *qts = s->r->qts;
+
+    qtest_qmp_assert_success(qts, "{ 'execute': 'blockdev-create', "
+        "'arguments': { 'job-id': 'file', 'options': { 'driver': 'file', "
+        "'filename': %s, 'size': 0 } } }", s->file);
+    job_ok(s->r, "file");
+    qtest_qmp_assert_success(qts, "{ 'execute': 'blockdev-add', "
+        "'arguments': { 'driver': 'file', 'node-name': 'file0', "
+        "'filename': %s } }", s->file);
+    qtest_qmp_assert_success(qts, "{ 'execute': 'blockdev-create', "
+        "'arguments': { 'job-id': 'disk', 'options': { 'driver': 'qcow2', "
+        "'file': 'file0', 'size': %d } } }", SIZE);
+    job_ok(s->r, "disk");
+    qtest_qmp_assert_success(qts, "{ 'execute': 'blockdev-add', "
+        "'arguments': { 'driver': 'qcow2', 'node-name': 'disk0', "
+        "'file': 'file0' } }");
+}
+
+static void start(Shot *s, const TpmFront *front, const char *tpmdev)
+{
+    TpmRigOptions options = { .tpmdev = tpmdev };
+
+    s->r = tpm_rig_start(front, &options);
+    s->file = g_build_filename(s->r->dir, "disk", NULL);
+    add_disk(s);
+    tpm_good_run(s->r);
+}
+
+static void stop(Shot *s)
+{
+    g_unlink(s->file);
+    tpm_rig_stop(s->r);
+    g_free(s->file);
+}
+
+/* @what: snapshot-save or snapshot-load.  Returns: NULL, or why not */
+static char *shoot(Shot *s, const char *what)
+{
+    qtest_qmp_assert_success(s->r->qts, "{ 'execute': %s, 'arguments': "
+        "{ 'job-id': 'shot', 'tag': 'now', 'vmstate': 'disk0', "
+        "'devices': [ 'disk0' ] } }", what);
+    return job_end(s->r, "shot");
+}
+
+static void shoot_ok(Shot *s, const char *what)
+{
+    g_autofree char *error = shoot(s, what);
+
+    g_assert_cmpstr(error, ==, NULL);
+}
+
+/* What the guest and the TPM have after a load is as it was at the save */
+static void test_back(gconstpointer front)
+{
+    g_autofree char *log = NULL;
+    uint8_t rsp[64];
+    Shot s;
+
+    start(&s, front, TPM_PATIENT);
+    tpm_good_start(s.r);
+    tpm_regs_wait(s.r);
+    tpm_regs_read(s.r, rsp, 0, 5);
+    shoot_ok(&s, "snapshot-save");
+    tpm_rig_await_events(s.r, "RESUME", 1);
+    /* Read to its end, and others after it */
+    tpm_good_run(s.r);
+    log = tpm_fake_log(s.r->fake);
+    g_assert_null(strstr(log, "SET_STATEBLOB"));
+    shoot_ok(&s, "snapshot-load");
+    g_assert_true(tpm_fake_wait(s.r->fake, "ctrl SET_STATEBLOB", 2));
+    tpm_regs_read(s.r, rsp + 5, 5, tpm_good(s.r)->rsp_len - 5);
+    g_assert_cmphex(rsp[0], ==, 0x80);
+    g_assert_cmphex(rsp[5], ==, tpm_good(s.r)->rsp_len);
+    tpm_good_run(s.r);
+    tpm_rig_assert_state(s.r, "ready");
+    stop(&s);
+}
+
+/* A command runs: it is waited for, and cancelled if it is a long one */
+static void test_busy(gconstpointer front)
+{
+    Shot s;
+
+    start(&s, front, TPM_PATIENT);
+    tpm_rig_rule(s.r, "on data cc 17e: wait-cancel");
+    tpm_good_start(s.r);
+    shoot_ok(&s, "snapshot-save");
+    g_assert_true(tpm_regs_done(s.r));
+    tpm_good_run(s.r);
+    shoot_ok(&s, "snapshot-load");
+    g_assert_true(tpm_regs_done(s.r));
+    tpm_good_check(s.r);
+    /* A load while another one runs */
+    tpm_rig_rule(s.r, "on data cc 17e: wait-cancel");
+    tpm_good_start_heard(s.r);
+    shoot_ok(&s, "snapshot-load");
+    g_assert_true(tpm_regs_done(s.r));
+    tpm_good_check(s.r);
+    tpm_good_run(s.r);
+    stop(&s);
+}
+
+static void refused(Shot *s, const char *what)
+{
+    g_autofree char *error = shoot(s, what);
+
+    g_test_message("%s: %s", what, error);
+    g_assert_nonnull(error);
+}
+
+/* It takes as long as the timeouts allow, and ends */
+static void test_silent(gconstpointer front)
+{
+    Shot s;
+
+    start(&s, front, TPM_HASTY);
+    shoot_ok(&s, "snapshot-save");
+    tpm_fake_freeze(s.r->fake, true);
+    refused(&s, "snapshot-load");
+    tpm_rig_await_loss(s.r, 1);
+    refused(&s, "snapshot-save");
+    stop(&s);
+
+    start(&s, front, TPM_HASTY);
+    tpm_fake_freeze(s.r->fake, true);
+    refused(&s, "snapshot-save");
+    tpm_rig_await_loss(s.r, 1);
+    tpm_bad_run(s.r, tpm_code_failed(s.r));
+    stop(&s);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    tpm_front_add("tpm-snapshot/back", test_back);
+    qtest_add_data_func("tpm-snapshot/busy", tpm_fronts(), test_busy);
+    qtest_add_data_func("tpm-snapshot/silent", tpm_fronts(), test_silent);
+    return g_test_run();
+}
