@@ -21,6 +21,11 @@ static bool probe_buffer(TpmWorker *w, uint32_t *size, int64_t deadline)
     return tpm_link_set_buffer_size(&w->link, size, deadline);
 }
 
+static const char *version_name(TpmWireVersion v)
+{
+    return v == TPM_WIRE_1_2 ? "1.2" : "2.0";
+}
+
 static bool same_tpm(TpmWorker *w)
 {
     TpmLink *l = &w->link;
@@ -32,8 +37,8 @@ static bool same_tpm(TpmWorker *w)
         return true;
     }
     snprintf(l->reason, sizeof(l->reason),
-             "the TPM behind the new connection has another version");
-    l->down = true;
+             "the new connection leads to a TPM %s, not %s",
+             version_name(l->version), version_name(w->info.version));
     return false;
 }
 
@@ -112,27 +117,26 @@ static bool try_start(TpmWorker *w, TpmJob *job, int64_t deadline)
     return true;
 }
 
+static bool try_once(TpmWorker *w, TpmJob *job, int64_t deadline)
+{
+    if (job->kind == TPM_JOB_START) {
+        return try_start(w, job, deadline);
+    }
+    return connect_next(w, deadline);
+}
+
 /* A connection that closes is followed by another one, within the deadline */
 static bool run_start(TpmWorker *w, TpmJob *job)
 {
     int64_t deadline = tpm_io_now() + w->start_ms;
 
-    while (!try_start(w, job, deadline)) {
+    while (!try_once(w, job, deadline)) {
         if (!w->link.down || !w->reconnects || tpm_io_now() >= deadline ||
             tpm_worker_requests(w, job)) {
             return false;
         }
         tpm_worker_disconnect(w);
     }
-    return true;
-}
-
-static bool run_probe(TpmWorker *w, TpmJob *job)
-{
-    if (!connect_next(w, tpm_io_now() + w->start_ms)) {
-        return false;
-    }
-    job->buffer_size = w->info.buffer_size;
     return true;
 }
 
@@ -265,8 +269,7 @@ void tpm_worker_run(TpmWorker *w, TpmJob *job)
     bool lost = false;
 
     if (start) {
-        job->ok = job->kind == TPM_JOB_START ? run_start(w, job)
-                                             : run_probe(w, job);
+        job->ok = run_start(w, job);
         lost = !job->ok;
     } else if (w->info.lost) {
         job->fault = TPM_FAULT_FAILED;

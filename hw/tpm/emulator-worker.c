@@ -130,6 +130,11 @@ static void deliver(TpmWorker *w, bool main_thread)
     TpmJob *job;
 
     qemu_mutex_lock(&w->lock);
+    if (w->quit) {
+        /* Who would be told is gone, or about to */
+        qemu_mutex_unlock(&w->lock);
+        return;
+    }
     QSIMPLEQ_CONCAT(&finished, &w->finished);
     report = w->report && main_thread;
     drop = w->drop && main_thread;

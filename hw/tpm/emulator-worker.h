@@ -44,7 +44,7 @@ typedef struct TpmJob {
     TpmJobKind kind;
 
     /* Given by who submits it; the worker's until the job is done */
-    uint32_t buffer_size;       /* START: wanted; found by PROBE */
+    uint32_t buffer_size;       /* START: wanted, then what it is */
     bool init;                  /* START: false: the state is yet to come */
     uint8_t locty;
     uint8_t *in;                /* COMMAND */

@@ -33,9 +33,15 @@ bool tpm_link_get_blob(TpmLink *l, uint32_t type, uint32_t *flags,
     }
     total = tpm_wire_get32(l->ctrl_buf + 8);
     size = tpm_wire_get32(l->ctrl_buf + 12);
-    if (total != size || size > max) {
-        return tpm_link_break(l, "state %u has %u bytes of %u, at most %zu "
-                              "are accepted", type, size, total, max);
+    if (total != size) {
+        return tpm_link_break(l, "state %u has %u bytes of %u", type, size,
+                              total);
+    }
+    if (size > max) {
+        /* If it can be thrown away, the TPM itself is fine */
+        tpm_link_skip_body(l, deadline);
+        return tpm_link_fail(l, "state %u has %u bytes, at most %zu are "
+                             "accepted", type, size, max);
     }
     blob = size ? g_malloc(size) : NULL;
     if (size && tpm_link_body(l, blob, size, deadline) != TPM_IO_OK) {

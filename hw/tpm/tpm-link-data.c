@@ -85,7 +85,7 @@ TpmIoResult tpm_link_response(TpmLink *l, uint8_t *out, size_t out_max,
     return TPM_IO_OK;
 }
 
-static bool skip_body(TpmLink *l, int64_t deadline)
+bool tpm_link_skip_body(TpmLink *l, int64_t deadline)
 {
     uint8_t skip[4096];
 
@@ -149,7 +149,7 @@ bool tpm_link_resync(TpmLink *l, int64_t deadline)
         return false;
     }
     if (l->ctrl_owed && (!tpm_link_await(l, since, deadline) ||
-                         !skip_body(l, deadline))) {
+                         !tpm_link_skip_body(l, deadline))) {
         return false;
     }
     if (l->data_owed) {

@@ -40,6 +40,9 @@ uint32_t tpm_link_body_left(const TpmLink *l);
 TpmIoResult tpm_link_body(TpmLink *l, uint8_t *p, size_t len,
                           int64_t deadline);
 
+/* Throw it away, so that the link is in step */
+bool tpm_link_skip_body(TpmLink *l, int64_t deadline);
+
 /* Take what arrives of a response; @out NULL to throw it away */
 TpmIoResult tpm_link_response(TpmLink *l, uint8_t *out, size_t out_max,
                               int64_t deadline);

@@ -54,7 +54,7 @@ static bool locality_state(const TPMState *s, const char *name, unsigned i)
     /* The rest of a response is read from here on, at least one byte */
     size = MIN(tpm_cmd_get_size(s->buffer), s->be_buffer_size);
     return in_range(name, "rw_offset in a response", s->rw_offset,
-                    MIN(size, sizeof(s->buffer) - 1));
+                    MIN(size ? size - 1 : 0, sizeof(s->buffer) - 1));
 }
 
 int tpm_tis_check_incoming(const TPMState *s, const char *name)

@@ -143,7 +143,7 @@ static void test_other_version(gconstpointer front)
     info = tpm_rig_info(r);
     g_test_message("%s", qdict_get_str(info, "last-error"));
     g_assert_cmpstr(qdict_get_str(info, "tpm-version"), ==, "v2-0");
-    g_assert_nonnull(strstr(qdict_get_str(info, "last-error"), "version"));
+    g_assert_nonnull(strstr(qdict_get_str(info, "last-error"), "1.2, not"));
     qobject_unref(info);
     /* The right one is taken back */
     tpm_rig_new_fake(r, NULL);
@@ -188,7 +188,8 @@ static void test_reset_steps(gconstpointer front)
     TpmRig *r = start(front, NULL, TPM_HASTY, RECONNECT);
 
     for (unsigned i = 0; i < G_N_ELEMENTS(steps); i++) {
-        for (unsigned f = 0; f < G_N_ELEMENTS(faults); f++) {
+        /* Each silence takes the whole timeout: only with every other step */
+        for (unsigned f = i % 2; f < G_N_ELEMENTS(faults); f++) {
             reset_step(r, steps[i], faults[f]);
         }
     }

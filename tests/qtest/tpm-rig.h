@@ -89,7 +89,7 @@ void tpm_rig_reset(TpmRig *r);
 /* How many events of this name came so far */
 unsigned tpm_rig_events(TpmRig *r, const char *name);
 
-/* Wait until @n of them came.  Returns: the data of the last, not to be freed */
+/* Wait until @n of them came.  Returns: data of the last, not to be freed */
 QDict *tpm_rig_await_events(TpmRig *r, const char *name, unsigned n);
 
 /* Wait until the TPM is lost for the @n th time, which is told once */
