@@ -17,6 +17,7 @@ from . import ToolError, tpmcmd
 DEADLINE = 60
 CTRL_INIT, CTRL_SHUTDOWN, CTRL_SET_DATAFD = 2, 3, 16
 PR_SET_PDEATHSIG = 1
+LISTENING = '00010000'       # flags of such a socket in /proc/net/unix
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -82,7 +83,16 @@ class Swtpm:
         return self
 
     def _listens(self):
-        return os.path.exists(self.path)
+        """The socket is there a moment before one can connect to it.  To try
+        would be to be a client, of which swtpm serves one."""
+        try:
+            with open('/proc/net/unix', encoding='utf-8',
+                      errors='replace') as file:
+                sockets = [line.split(maxsplit=7) for line in file]
+        except OSError:
+            return os.path.exists(self.path)
+        return any(len(one) == 8 and one[3] == LISTENING
+                   and one[7].rstrip('\n') == self.path for one in sockets)
 
     def _last_words(self):
         with open(self._log, encoding='utf-8', errors='replace') as file:

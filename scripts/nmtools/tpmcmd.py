@@ -81,6 +81,17 @@ def allocated(response):
     return len(body) > 4 and body[4] == 1
 
 
+def pcr_extend(number, digests):
+    """Extend a register; DIGESTS has bank names for keys."""
+    session = struct.pack('>IHBH', RS_PW, 0, 0, 0)
+    body = struct.pack('>II', number, len(session)) + session
+    body += struct.pack('>I', len(digests))
+    for algorithm, name in tpmlog.BANKS.items():
+        if name in digests:
+            body += struct.pack('>H', algorithm) + digests[name]
+    return command(PCR_EXTEND, body, SESSIONS)
+
+
 def pcr_read(algorithm, numbers):
     mask = sum(1 << number for number in numbers)
     body = struct.pack('>IHB', 1, algorithm, 3) + mask.to_bytes(3, 'little')

@@ -27,6 +27,7 @@ BOOT = 600
 DEADLINE = 300
 CONSOLES = {'x86_64': 'ttyS0', 'aarch64': 'ttyAMA0'}
 # Firmware and boot loader leave the cursor anywhere in a line
+END = 'nearmetal-tpm: end '
 LINE = re.compile(r'nearmetal-tpm: (.*)')
 
 
@@ -85,6 +86,11 @@ class Printed:
         """The event log in base64."""
         return ''.join(line[4:] for line in self.lines
                        if line.startswith('log ') and line != 'log none')
+
+    def facts(self, name):
+        """All that was said behind a word, in order."""
+        return [line[len(name) + 1:] for line in self.lines
+                if line.startswith(name + ' ')]
 
     def has(self, begin):
         return any(line.startswith(begin) for line in self.lines)
@@ -178,6 +184,17 @@ class Guest:
         self.boot.wait(lambda: self.printed(boot).rounds() >= count, seconds,
                        f'round {count} of registers in boot {boot}')
         return self.printed(boot)
+
+    def next_round(self, seconds=BOOT):
+        """The registers of a round that begins from now on."""
+        start = len(self.boot.text())
+        self.boot.wait(
+            lambda: self.boot.text()[start:].count(END) >= 2, seconds,
+            'a whole round of registers')
+        text = self.boot.text()[start:]
+        # Without the round that had begun already
+        text = text[text.index('\n', text.index(END)):]
+        return Printed('nearmetal-tpm: init' + text).registers(1)
 
     def cmd(self, name, **arguments):
         return self.boot.qmp.cmd(name, **arguments)

@@ -110,7 +110,7 @@ class Case:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
-# --- cases ---------------------------------------------------------------------
+# --- cases ------------------------------------------------------------------
 
 def killed(checks, qemu, arch):
     """Dead and not coming back: the VM lives on, also over a reset."""
@@ -252,8 +252,9 @@ def initial_registers(checks, qemu, arch):
                    extra=direct_options(arch)) as guest:
             printed = guest.wait_rounds(1)
             for bank, values in printed.registers().items():
+                begin = tpmlog.initial(bank)
                 wrong = [n for n, value in enumerate(values)
-                         if value != tpmlog.initial(bank)[n] and n not in others]
+                         if value != begin[n] and n not in others]
                 checks.check(not wrong, f'{arch}: {bank}: registers are as '
                              'the TPM starts them', wrong)
             guest.boot.quit()
