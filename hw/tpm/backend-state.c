@@ -70,6 +70,9 @@ void tpm_backend_leave(TPMBackend *tb)
     if (k->submit && tb->cmd) {
         k->reset(tb);
     }
+    if (k->in_wait && k->in_wait(tb)) {
+        object_ref(OBJECT(tb));
+    }
 }
 
 uint32_t tpm_check_command(TPMBackend *tb, const uint8_t *buf, size_t received,
@@ -87,6 +90,22 @@ typedef struct Rejection {
     TPMBackend *tb;
     unsigned seq;
 } Rejection;
+
+void tpm_backend_finish_reject(TPMBackend *tb)
+{
+    if (tb->cmd && tb->cmd->reject) {
+        /* Its bottom half will find nothing to do */
+        tpm_backend_error_response(tb, tb->cmd, tb->cmd->reject);
+        tpm_backend_request_completed(tb, 0);
+    }
+}
+
+void tpm_backend_established_changed(TPMBackend *tb)
+{
+    if (tb->extra.established_changed && tb->tpmif) {
+        tb->extra.established_changed(tb->tpmif);
+    }
+}
 
 static void reject_bh(void *opaque)
 {

@@ -14,6 +14,7 @@
 typedef struct TPMBackend TPMBackend;
 typedef struct TPMBackendCmd TPMBackendCmd;
 typedef struct TPMInfo TPMInfo;
+typedef struct TPMIf TPMIf;
 
 /* Part of TPMBackend */
 typedef struct TpmBackendExtra {
@@ -21,6 +22,8 @@ typedef struct TpmBackendExtra {
     unsigned seq;           /* of the last command: tells late answers apart */
     uint32_t buffer_size;   /* what the front end uses, 0: not started yet */
     char *last_error;
+    /* optional, set by the front end: the established bit may have changed */
+    void (*established_changed)(TPMIf *tpmif);
 } TpmBackendExtra;
 
 /* @cmd is taken: it will end by tpm_backend_account() or abandon */
@@ -34,6 +37,12 @@ void tpm_backend_answered(TPMBackend *tb, int ret);
  * before the front end is told, as with a command that the TPM gets.
  */
 void tpm_backend_reject(TPMBackend *tb);
+
+/* End a command that was rejected and waits to be told so */
+void tpm_backend_finish_reject(TPMBackend *tb);
+
+/* Tell the front end, if it wants to know */
+void tpm_backend_established_changed(TPMBackend *tb);
 
 /*
  * Forget the pending command, if any: the machine is reset.  Whoever runs it
@@ -50,7 +59,7 @@ void tpm_backend_write_failure(TPMBackend *tb, uint8_t *out, uint32_t out_len);
 
 /*
  * QEMU ends: give up the pending command if the backend can, so that the
- * backend is finalized
+ * backend is finalized; but not while another thread waits for it
  */
 void tpm_backend_leave(TPMBackend *tb);
 

@@ -29,6 +29,7 @@
 #include "system/tpm_util.h"
 #include "trace/trace-hw_tpm.h"
 #include "crb-regs.h"
+#include "dcache.h"
 #include "ppi-sysbus.h"
 #include "sysbus-addr.h"
 #include "tpm-wire.h"
@@ -60,32 +61,49 @@ static uint8_t *crb_memory(TPMCrbDevice *s)
     return memory_region_get_ram_ptr(&s->mmio);
 }
 
+static void crb_show(TPMCrbDevice *s, unsigned reg)
+{
+    uint32_t *shown = (uint32_t *)(crb_memory(s) + reg);
+
+    qatomic_store_release(shown, cpu_to_le32(crb_get(&s->crb, reg)));
+}
+
 /* Show the guest the registers, whole words: it reads them meanwhile */
 static void crb_publish(TPMCrbDevice *s)
 {
-    uint32_t *shown = (uint32_t *)crb_memory(s);
-    unsigned i;
+    unsigned reg;
 
     crb_set_established(&s->crb,
                         tpm_backend_get_tpm_established_flag(s->tpmbe));
-    smp_wmb();                  /* the response before the end of the command */
-    for (i = 0; i < CRB_REGS; i++) {
-        qatomic_set(&shown[i], cpu_to_le32(s->crb.regs[i]));
+    for (reg = 0; reg < CRB_BUFFER; reg += sizeof(uint32_t)) {
+        if (reg != CRB_CTRL_START) {
+            crb_show(s, reg);
+        }
     }
+    dcache_clean(crb_memory(s), CRB_BUFFER);
+    /* The end of the command after all that the guest then looks at */
+    crb_show(s, CRB_CTRL_START);
+    dcache_clean(crb_memory(s) + CRB_CTRL_START, sizeof(uint32_t));
     memory_region_set_dirty(&s->mmio, 0, CRB_BUFFER);
+}
+
+static void crb_established_changed(TPMIf *ti)
+{
+    crb_publish(TPM_CRB_SYSBUS(ti));
 }
 
 static void crb_store(TPMCrbDevice *s, hwaddr addr, const void *data,
                       size_t size)
 {
     memcpy(crb_memory(s) + addr, data, size);
+    dcache_clean(crb_memory(s) + addr, size);
     memory_region_set_dirty(&s->mmio, addr, size);
 }
 
 /* The guest may write on: what is checked and what is sent is a copy */
 static void crb_start(TPMCrbDevice *s)
 {
-    size_t size;
+    size_t size = 0;
     uint32_t reject;
 
     memcpy(s->bounce, crb_memory(s) + CRB_BUFFER, CRB_BUFFER_SIZE);
@@ -188,6 +206,7 @@ static void crb_device_reset(DeviceState *dev)
 
     crb_reset(&s->crb, tpm_sysbus_addr(SYS_BUS_DEVICE(dev), 0));
     memset(crb_memory(s), 0, CRB_REGION_SIZE);
+    dcache_clean(crb_memory(s), CRB_REGION_SIZE);
     memory_region_set_dirty(&s->mmio, 0, CRB_REGION_SIZE);
 
     s->limit = MIN(tpm_backend_get_buffer_size(s->tpmbe), CRB_BUFFER_SIZE);
@@ -271,7 +290,9 @@ static void crb_device_realize(DeviceState *dev, Error **errp)
     if (s->ppi_enabled) {
         tpm_ppi_init_sysbus(&s->ppi, sbdev);
     }
+    tpm_sysbus_block_cpr(TYPE_TPM_CRB_SYSBUS);
     s->bounce = g_malloc0(CRB_BUFFER_SIZE);
+    s->tpmbe->extra.established_changed = crb_established_changed;
     s->vm_state = qemu_add_vm_change_state_handler(crb_vm_state_change, s);
 }
 

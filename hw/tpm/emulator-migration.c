@@ -12,6 +12,7 @@
 #include "qemu/osdep.h"
 #include "qemu/error-report.h"
 #include "migration/blocker.h"
+#include "migration/misc.h"
 #include "migration/vmstate.h"
 #include "qapi/error.h"
 #include "system/runstate.h"
@@ -21,6 +22,9 @@
 
 /* A command may end by itself for this long before it is cancelled, ms */
 #define GRACE_MS    1000
+
+/* How often a wait looks whether it is still wanted, ms */
+#define SLICE_MS    200
 
 /* The only one there is: -tpmdev refuses a second one */
 static TPMEmulator *in_use;
@@ -43,11 +47,26 @@ static int64_t grace_ms(const TPMEmulator *e)
     return MIN(GRACE_MS, tpm_emulator_control_ms(e) / 4);
 }
 
+/* Who cancels the migration does not want to wait for the TPM */
+static bool wait_slices(TPMEmulator *e, TpmJob *job, int64_t ms,
+                        TpmWanted *wanted)
+{
+    int64_t deadline = tpm_io_now() + ms;
+
+    do {
+        if (tpm_worker_wait(e->worker, job, MIN(ms, SLICE_MS))) {
+            return true;
+        }
+        ms = deadline - tpm_io_now();
+    } while (ms > 0 && (!wanted || wanted()));
+    return false;
+}
+
 /*
  * Wait for @job, which is behind the guest's command if there is one: that is
  * cancelled after a while
  */
-static bool wait_behind_command(TPMEmulator *e, TpmJob *job)
+static bool wait_behind_command(TPMEmulator *e, TpmJob *job, TpmWanted *wanted)
 {
     int64_t control = tpm_emulator_control_ms(e);
 
@@ -56,7 +75,7 @@ static bool wait_behind_command(TPMEmulator *e, TpmJob *job)
     }
     tpm_backend_cancel_cmd(TPM_BACKEND(e));
     /* The answer to the cancel, the response, and what @job itself takes */
-    return tpm_worker_wait(e->worker, job, 3 * control + GRACE_MS);
+    return wait_slices(e, job, 3 * control + GRACE_MS, wanted);
 }
 
 void tpm_emulator_drain(TPMEmulator *e)
@@ -65,7 +84,7 @@ void tpm_emulator_drain(TPMEmulator *e)
 
     if (job) {
         tpm_job_ref(e->worker, job);
-        wait_behind_command(e, job);
+        wait_behind_command(e, job, NULL);
         tpm_job_unref(e->worker, job);
     }
 }
@@ -84,17 +103,20 @@ static void take_blobs(TPMEmulator *e, TpmJob *job)
 }
 
 /* One attempt; @again: it is worth another one */
-static bool save_once(TPMEmulator *e, bool *again, Error **errp)
+static bool save_once(TPMEmulator *e, TpmWanted *wanted, bool *again,
+                      Error **errp)
 {
     TpmJob *job = tpm_job_new(TPM_JOB_SAVE);
     unsigned generation = e->generation;
+    bool running = runstate_is_running();
+    int64_t since = tpm_io_now();
     bool ok = false;
 
     tpm_worker_submit(e->worker, job);
-    if (!wait_behind_command(e, job)) {
-        error_setg(errp, "TPM '%s': a command did not end within %" PRId64
-                   " ms after it was cancelled", TPM_BACKEND(e)->id,
-                   2 * tpm_emulator_control_ms(e));
+    if (!wait_behind_command(e, job, wanted)) {
+        error_setg(errp, "TPM '%s': its state was not to be had within %"
+                   PRId64 " ms: it does not end what it is doing",
+                   TPM_BACKEND(e)->id, tpm_io_now() - since);
         tpm_worker_withdraw(e->worker, job);
     } else if (generation != e->generation) {
         *again = true;
@@ -102,42 +124,47 @@ static bool save_once(TPMEmulator *e, bool *again, Error **errp)
                    TPM_BACKEND(e)->id);
     } else if (!job->ok) {
         error_setg(errp, "TPM '%s': %s", TPM_BACKEND(e)->id, job->error);
+    } else if (runstate_is_running() && !running) {
+        error_setg(errp, "TPM '%s': the machine was started meanwhile",
+                   TPM_BACKEND(e)->id);
     } else {
         take_blobs(e, job);
         e->saved = true;
-        e->relock = true;
         ok = true;
     }
     tpm_job_unref(e->worker, job);
     return ok;
 }
 
-static bool save(TPMEmulator *e, Error **errp)
+static bool save(TPMEmulator *e, TpmWanted *wanted, Error **errp)
 {
-    bool again = false;
+    bool again = false, ok;
     Error *err = NULL;
 
-    if (save_once(e, &again, &err)) {
-        return true;
-    }
-    if (again) {
+    e->waiting++;
+    ok = save_once(e, wanted, &again, &err);
+    if (!ok && again) {
         error_free(err);
         err = NULL;
-        if (save_once(e, &again, &err)) {
-            return true;
-        }
+        ok = save_once(e, wanted, &again, &err);
     }
+    e->waiting--;
     error_propagate(errp, err);
-    return false;
+    return ok;
 }
 
-bool tpm_migration_switchover(Error **errp)
+bool tpm_emulator_in_wait(TPMBackend *tb)
+{
+    return TPM_EMULATOR(tb)->waiting;
+}
+
+bool tpm_migration_switchover(TpmWanted *wanted, Error **errp)
 {
     /* In mode cpr-* the machine may still run: pre_save does it then */
     if (!in_use || runstate_is_running()) {
         return true;
     }
-    return save(in_use, errp);
+    return save(in_use, wanted, errp);
 }
 
 static int tpm_emulator_pre_save(void *opaque)
@@ -146,7 +173,7 @@ static int tpm_emulator_pre_save(void *opaque)
     Error *err = NULL;
 
     trace_tpm_emulator_pre_save();
-    if (!e->saved && !save(e, &err)) {
+    if (!e->saved && !save(e, NULL, &err)) {
         error_report_err(err);
         return -EIO;
     }
@@ -292,12 +319,32 @@ static void vm_state_change(void *opaque, bool running, RunState state)
     e->relock = false;
 }
 
+/* A migration that ran when the TPM was lost has ended, and took no blocker */
+static int migration_ended(NotifierWithReturn *notifier, MigrationEvent *event,
+                           Error **errp)
+{
+    TPMEmulator *e = container_of(notifier, TPMEmulator, migration_notifier);
+    TpmWorkerInfo info;
+
+    if (event->type == MIG_EVENT_PRECOPY_FAILED) {
+        tpm_worker_info(e->worker, &info);
+        if (info.lost && TPM_BACKEND(e)->extra.last_error) {
+            tpm_emulator_block(e, TPM_BACKEND(e)->extra.last_error);
+        }
+    }
+    return 0;
+}
+
 bool tpm_emulator_check_migratable(TPMEmulator *e, Error **errp)
 {
     uint32_t need = TPM_CTL_CAP_GET_STATEBLOB | TPM_CTL_CAP_SET_STATEBLOB |
                     TPM_CTL_CAP_STOP;
 
     if ((e->caps & need) == need) {
+        migrate_del_blocker(&e->no_migration);
+        return true;
+    }
+    if (e->no_migration) {
         return true;
     }
     error_setg(&e->no_migration, "Migration disabled: TPM emulator does not "
@@ -305,16 +352,24 @@ bool tpm_emulator_check_migratable(TPMEmulator *e, Error **errp)
     return migrate_add_blocker(&e->no_migration, errp) >= 0;
 }
 
-void tpm_emulator_migration_init(TPMEmulator *e)
+void tpm_emulator_in_use(TPMEmulator *e)
 {
     in_use = e;
+    migration_add_notifier(&e->migration_notifier, migration_ended);
+}
+
+void tpm_emulator_migration_init(TPMEmulator *e)
+{
     e->vm_state = qemu_add_vm_change_state_handler(vm_state_change, e);
     vmstate_register_any(NULL, &vmstate_tpm_emulator, e);
 }
 
 void tpm_emulator_migration_finalize(TPMEmulator *e)
 {
-    in_use = NULL;
+    if (in_use == e) {
+        in_use = NULL;
+        migration_remove_notifier(&e->migration_notifier);
+    }
     vmstate_unregister(NULL, &vmstate_tpm_emulator, e);
     qemu_del_vm_change_state_handler(e->vm_state);
     migrate_del_blocker(&e->no_migration);

@@ -11,8 +11,9 @@
 /* To CMD_INIT after the state was set: nothing volatile shall stay on disk */
 #define INIT_DELETE_VOLATILE    1
 
-/* swtpm tries this often, 10 ms apart, while the other side holds its files */
+/* swtpm tries this often while the other side holds its files */
 #define LOCK_RETRIES            300
+#define LOCK_RETRY_MS           10
 
 /* The TPM's buffer may be asked for, not set, by 0 */
 static bool probe_buffer(TpmWorker *w, uint32_t *size, int64_t deadline)
@@ -128,7 +129,7 @@ static bool try_once(TpmWorker *w, TpmJob *job, int64_t deadline)
 /* A connection that closes is followed by another one, within the deadline */
 static bool run_start(TpmWorker *w, TpmJob *job)
 {
-    int64_t deadline = tpm_io_now() + w->start_ms;
+    int64_t deadline = job->deadline ?: tpm_io_now() + w->start_ms;
 
     while (!try_once(w, job, deadline)) {
         if (!w->link.down || !w->reconnects || tpm_io_now() >= deadline ||
@@ -247,7 +248,10 @@ static bool run_kind(TpmWorker *w, TpmJob *job, bool *lost)
     case TPM_JOB_RESTORE:
         return run_restore(w, job);
     case TPM_JOB_LOCK_STORAGE:
-        return tpm_link_lock_storage(&w->link, LOCK_RETRIES,
+        /* It must answer in time, even if it has to give up */
+        return tpm_link_lock_storage(&w->link,
+                                     MIN(LOCK_RETRIES, w->control_ms / 2 /
+                                                       LOCK_RETRY_MS),
                                      tpm_io_now() + w->control_ms);
     case TPM_JOB_SHUTDOWN:
         return tpm_link_shutdown(&w->link, tpm_io_now() + w->control_ms);

@@ -12,6 +12,9 @@
 #include "qemu/main-loop.h"
 #include "emulator-worker-private.h"
 
+/* At the end of QEMU a TPM that does not answer is not waited for long, ms */
+#define SHUTDOWN_MS     1000
+
 static void wake(TpmWorker *w)
 {
     event_notifier_set(&w->wake);
@@ -402,8 +405,8 @@ static bool wait_ended(TpmWorker *w, int64_t deadline)
 
 void tpm_worker_free(TpmWorker *w)
 {
-    int64_t deadline = tpm_io_now() + w->control_ms;
-    TpmJob *job, *next;
+    int64_t deadline = tpm_io_now() + MIN(w->control_ms, SHUTDOWN_MS);
+    TpmJob *job;
 
     tpm_worker_flush(w);
     job = tpm_job_new(TPM_JOB_SHUTDOWN);
@@ -414,8 +417,9 @@ void tpm_worker_free(TpmWorker *w)
     }
     qemu_thread_join(&w->thread);
     qemu_bh_delete(w->bh);
-    QSIMPLEQ_FOREACH_SAFE(job, &w->finished, next, next) {
-        job_free(job);
+    while ((job = QSIMPLEQ_FIRST(&w->finished))) {
+        QSIMPLEQ_REMOVE_HEAD(&w->finished, next);
+        tpm_job_unref(w, job);
     }
     tpm_worker_connected(w, -1);
     event_notifier_cleanup(&w->wake);

@@ -45,6 +45,7 @@ typedef struct TpmJob {
 
     /* Given by who submits it; the worker's until the job is done */
     uint32_t buffer_size;       /* START: wanted, then what it is */
+    int64_t deadline;           /* PROBE; 0: start_ms from now */
     bool init;                  /* START: false: the state is yet to come */
     uint8_t locty;
     uint8_t *in;                /* COMMAND */
@@ -103,8 +104,8 @@ TpmWorker *tpm_worker_new(const char *name, int64_t start_ms,
                           const TpmWorkerOps *ops);
 
 /*
- * Shut the TPM down if it is not lost, and end the thread.  Takes one control
- * timeout at most; a thread that is stuck for longer is left behind.
+ * Shut the TPM down if it is not lost, and end the thread.  Takes a second at
+ * most; a thread that is stuck for longer is left behind.
  */
 void tpm_worker_free(TpmWorker *w);
 

@@ -74,6 +74,30 @@ static void command_done(TPMEmulator *e, TpmJob *job)
     tpm_backend_request_completed(tb, 0);
 }
 
+/* It may have been lost again before this is told */
+static void start_done(TPMEmulator *e, TpmJob *job)
+{
+    TPMBackend *tb = TPM_BACKEND(e);
+    Error *err = NULL;
+    TpmWorkerInfo info;
+
+    tpm_worker_info(e->worker, &info);
+    if (info.lost) {
+        if (!job->ok) {
+            tpm_backend_set_error(tb, job->error);
+        }
+        return;
+    }
+    if (job->ok) {
+        tpm_emulator_block(e, NULL);
+        e->caps = info.caps;
+        if (!tpm_emulator_check_migratable(e, &err)) {
+            warn_report_err(err);
+        }
+        tpm_backend_established_changed(tb);
+    }
+}
+
 static void job_done(void *opaque, TpmJob *job)
 {
     TPMEmulator *e = opaque;
@@ -85,15 +109,18 @@ static void job_done(void *opaque, TpmJob *job)
         }
         break;
     case TPM_JOB_START:
-        if (job->ok) {
-            tpm_emulator_block(e, NULL);
-        } else {
-            tpm_backend_set_error(TPM_BACKEND(e), job->error);
-        }
+        start_done(e, job);
+        break;
+    case TPM_JOB_SAVE:
+        /* Even if nobody waits any more: the storage is unlocked */
+        e->relock |= job->ok;
         break;
     case TPM_JOB_RESET_ESTABLISHED:
+    case TPM_JOB_RESTORE:
+        tpm_backend_established_changed(TPM_BACKEND(e));
+        /* fall through */
     case TPM_JOB_LOCK_STORAGE:
-        if (!job->ok) {
+        if (!job->ok && job->kind != TPM_JOB_RESTORE) {
             error_report("tpm-emulator: %s", job->error);
         }
         break;
@@ -273,12 +300,13 @@ static bool get_options(TPMEmulator *e, QemuOpts *opts, Error **errp)
                        &e->options->control_timeout, errp);
 }
 
-static bool probe(TPMEmulator *e, Error **errp)
+static bool probe(TPMEmulator *e, int64_t deadline, Error **errp)
 {
     TpmJob *job = tpm_job_new(TPM_JOB_PROBE);
     TpmWorkerInfo info;
     bool ok;
 
+    job->deadline = deadline;
     tpm_emulator_use_connection(e);
     tpm_worker_submit(e->worker, job);
     tpm_worker_wait(e->worker, job, TPM_IO_NEVER);
@@ -312,7 +340,12 @@ static bool setup(TPMEmulator *e, QemuOpts *opts, Error **errp)
     e->worker = tpm_worker_new(name, tpm_emulator_start_ms(e),
                                tpm_emulator_control_ms(e),
                                tpm_emulator_reconnects(e), &ops);
-    return probe(e, errp) && tpm_emulator_check_migratable(e, errp);
+    if (!probe(e, deadline, errp) ||
+        !tpm_emulator_check_migratable(e, errp)) {
+        return false;
+    }
+    tpm_emulator_in_use(e);
+    return true;
 }
 
 static TPMBackend *tpm_emulator_create(QemuOpts *opts)
@@ -401,6 +434,7 @@ static void tpm_emulator_class_init(ObjectClass *klass, void *data)
     tbc->submit = tpm_emulator_submit;
     tbc->finish = tpm_emulator_finish;
     tbc->get_state = tpm_emulator_get_state;
+    tbc->in_wait = tpm_emulator_in_wait;
 }
 
 static const TypeInfo tpm_emulator_info = {

@@ -8,6 +8,7 @@
 #define NEARMETAL_TPM_EMULATOR_H
 
 #include "chardev/char-fe.h"
+#include "qemu/notify.h"
 #include "qapi/qapi-types-tpm.h"
 #include "qemu/option.h"
 #include "qom/object.h"
@@ -39,6 +40,7 @@ struct TPMEmulator {
     uint32_t caps;
     TpmJob *current;            /* that of TPMBackend.cmd */
     bool started;               /* the first start has been waited for */
+    unsigned waiting;           /* who would be surprised by its end */
 
     unsigned generation;        /* of the TPM's state: resets and loads */
     bool saved;                 /* blobs are what the TPM has */
@@ -46,6 +48,7 @@ struct TPMEmulator {
     TpmEmulatorBlob blobs[TPM_BLOBS];
     Error *no_migration;        /* blocker: the backend cannot migrate */
     Error *lost;                /* blocker: it is lost */
+    NotifierWithReturn migration_notifier;
     VMChangeStateEntry *vm_state;
 };
 
@@ -65,6 +68,12 @@ bool tpm_emulator_reconnects(TPMEmulator *e);
 
 /* Give the worker the connection that there is */
 void tpm_emulator_use_connection(TPMEmulator *e);
+
+/* QEMU ends: is somebody in another thread waiting for it? */
+bool tpm_emulator_in_wait(TPMBackend *tb);
+
+/* Its state is there, and can be asked for at a switchover */
+void tpm_emulator_in_use(TPMEmulator *e);
 
 /* Migration: to be called with the object's life */
 void tpm_emulator_migration_init(TPMEmulator *e);

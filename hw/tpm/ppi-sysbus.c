@@ -7,7 +7,11 @@
 #include "qemu/osdep.h"
 #include "qemu/memalign.h"
 #include "qemu/units.h"
+#include "migration/blocker.h"
+#include "migration/misc.h"
 #include "migration/vmstate.h"
+#include "qapi/error.h"
+#include "dcache.h"
 #include "ppi-sysbus.h"
 
 /*
@@ -21,9 +25,23 @@ void tpm_ppi_init_sysbus(TPMPPI *ppi, SysBusDevice *sbdev)
 {
     ppi->buf = qemu_memalign(PPI_SYSBUS_SIZE, PPI_SYSBUS_SIZE);
     memset(ppi->buf, 0, PPI_SYSBUS_SIZE);
+    dcache_clean(ppi->buf, PPI_SYSBUS_SIZE);
+    tpm_sysbus_block_cpr(object_get_typename(OBJECT(sbdev)));
     /* Memory of a device: the wipe of the guest's RAM passes it by */
     memory_region_init_ram_device_ptr(&ppi->ram, OBJECT(sbdev), "tpm-ppi",
                                       PPI_SYSBUS_SIZE, ppi->buf);
     vmstate_register_ram(&ppi->ram, DEVICE(sbdev));
     sysbus_init_mmio(sbdev, &ppi->ram);
+}
+
+void tpm_sysbus_block_cpr(const char *device)
+{
+    /* One TPM is all a machine may have */
+    static Error *blocker;
+
+    if (!blocker) {
+        error_setg(&blocker, "%s: memory that the guest shares with it is not "
+                   "kept in migration mode cpr-transfer", device);
+        migrate_add_blocker_modes(&blocker, NULL, MIG_MODE_CPR_TRANSFER, -1);
+    }
 }

@@ -20,4 +20,7 @@
  */
 void tpm_ppi_init_sysbus(TPMPPI *ppi, SysBusDevice *sbdev);
 
+/* Memory of devices is neither sent nor kept in cpr-transfer: refuse that */
+void tpm_sysbus_block_cpr(const char *device);
+
 #endif

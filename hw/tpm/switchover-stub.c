@@ -5,7 +5,7 @@
 #include "qemu/osdep.h"
 #include "tpm-switchover.h"
 
-bool tpm_migration_switchover(Error **errp)
+bool tpm_migration_switchover(TpmWanted *wanted, Error **errp)
 {
     return true;
 }

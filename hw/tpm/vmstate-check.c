@@ -7,7 +7,6 @@
 #include "qemu/osdep.h"
 #include "qemu/error-report.h"
 #include "hw/acpi/tpm.h"
-#include "system/tpm_util.h"
 #include "crb-regs.h"
 #include "vmstate-check.h"
 
@@ -32,46 +31,39 @@ static bool locality(const char *device, const char *field, uint8_t value)
            in_range(device, field, value, TPM_TIS_NUM_LOCALITIES - 1);
 }
 
-static bool locality_state(const TPMState *s, const char *name, unsigned i)
+static bool locality_state(TPMLocality *loc, const char *name)
 {
-    const TPMLocality *loc = &s->loc[i];
-    uint32_t size;
-
     if (!in_range(name, "state of a locality", loc->state,
                   TPM_TIS_STATE_RECEPTION)) {
         return false;
     }
+    /*
+     * Sources finish the command first.  Upstream's lets a guest that changes
+     * localities meanwhile leave one behind like this, for good.
+     */
     if (loc->state == TPM_TIS_STATE_EXECUTION) {
-        error_report("%s: incoming locality %u runs a command, which no source "
-                     "sends", name, i);
-        return false;
+        loc->state = TPM_TIS_STATE_IDLE;
     }
-    /* Another locality may have a response that it has turned its back on */
-    if (i != s->active_locty || loc->state != TPM_TIS_STATE_COMPLETION ||
-        !(loc->sts & TPM_TIS_STS_DATA_AVAILABLE)) {
-        return true;
-    }
-    /* The rest of a response is read from here on, at least one byte */
-    size = MIN(tpm_cmd_get_size(s->buffer), s->be_buffer_size);
-    return in_range(name, "rw_offset in a response", s->rw_offset,
-                    MIN(size ? size - 1 : 0, sizeof(s->buffer) - 1));
+    return true;
 }
 
-int tpm_tis_check_incoming(const TPMState *s, const char *name)
+int tpm_tis_check_incoming(TPMState *s, const char *name)
 {
     unsigned i;
 
-    if (!in_range(name, "rw_offset", s->rw_offset, sizeof(s->buffer)) ||
+    /* A guest may have read one byte behind the end */
+    if (!in_range(name, "rw_offset", s->rw_offset, sizeof(s->buffer) + 1) ||
         !locality(name, "active_locty", s->active_locty) ||
         !locality(name, "aborting_locty", s->aborting_locty) ||
         !locality(name, "next_locty", s->next_locty)) {
         return -EINVAL;
     }
     for (i = 0; i < TPM_TIS_NUM_LOCALITIES; i++) {
-        if (!locality_state(s, name, i)) {
+        if (!locality_state(&s->loc[i], name)) {
             return -EINVAL;
         }
     }
+    s->rw_offset = MIN(s->rw_offset, sizeof(s->buffer));
     return 0;
 }
 

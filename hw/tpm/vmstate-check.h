@@ -4,8 +4,8 @@
  *
  * Copyright (C) 2026 nearmetal contributors
  *
- * For .post_load: 0, or -EINVAL with the reason reported.  A source that
- * waited for its command, as each does, sends nothing that is refused.
+ * For .post_load: 0, or -EINVAL with the reason reported.  What a guest can
+ * bring about by itself is repaired, not refused: its source is gone.
  */
 #ifndef NEARMETAL_TPM_VMSTATE_CHECK_H
 #define NEARMETAL_TPM_VMSTATE_CHECK_H
@@ -13,7 +13,7 @@
 #include "hw/tpm/tpm_tis.h"
 
 /* @name: of the device, for the message */
-int tpm_tis_check_incoming(const TPMState *s, const char *name);
+int tpm_tis_check_incoming(TPMState *s, const char *name);
 
 /* Of tpm-tis-i2c, beside the above; before its registers are mapped */
 int tpm_tis_i2c_check_incoming(uint8_t loc_sel, uint8_t offset,

@@ -325,14 +325,12 @@ typedef struct Change {
 
 static const Change changes[] = {
     { TPM_KIND_TIS, TPM_STREAM_RW_OFFSET, 2, 0xffff, "rw_offset" },
-    { TPM_KIND_TIS, TPM_STREAM_RW_OFFSET, 2, 4097, "rw_offset" },
-    { TPM_KIND_TIS, TPM_STREAM_RW_OFFSET, 2, 63, "rw_offset" },
+    { TPM_KIND_TIS, TPM_STREAM_RW_OFFSET, 2, 4098, "rw_offset" },
     { TPM_KIND_TIS, TPM_STREAM_ACTIVE, 1, 5, "active_locty" },
     { TPM_KIND_TIS, TPM_STREAM_ACTIVE, 1, 0xfe, "active_locty" },
     { TPM_KIND_TIS, TPM_STREAM_ABORTING, 1, 5, "aborting_locty" },
     { TPM_KIND_TIS, TPM_STREAM_NEXT, 1, 5, "next_locty" },
     { TPM_KIND_TIS, LOC(0), 4, 5, "state" },
-    { TPM_KIND_TIS, LOC(0), 4, 3, "runs a command" },
     { TPM_KIND_TIS, LOC(4), 4, 0xffffffff, "state" },
     { TPM_KIND_I2C, TPM_STREAM_I2C_LOC_SEL, 1, 5, "loc_sel" },
     { TPM_KIND_I2C, TPM_STREAM_I2C_LOC_SEL, 1, 0xff, "loc_sel" },
