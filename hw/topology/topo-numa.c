@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * On which NUMA node a CPU is that was given to none
+ *
+ * Copyright (C) 2026 nearmetal contributors
+ */
+
+#ifndef NATIVE_UNIT_TEST
+#include "qemu/osdep.h"
+#endif
+#include "topo-numa.h"
+
+unsigned topo_numa_node(const TopoShape *shape, unsigned nodes, unsigned cpu)
+{
+    unsigned per_socket = topo_span(shape, TOPO_SOCKET);
+    unsigned per_cluster = topo_span(shape, TOPO_CLUSTER);
+    unsigned clusters = per_socket / per_cluster;
+    unsigned socket = cpu / per_socket;
+    unsigned cluster = cpu % per_socket / per_cluster;
+    unsigned share, extra, first;
+
+    if (nodes <= shape->sockets) {
+        return socket % nodes;
+    }
+    /* The first sockets have one node more where it does not come out even */
+    extra = nodes % shape->sockets;
+    first = socket * (nodes / shape->sockets) + MIN(socket, extra);
+    share = nodes / shape->sockets + (socket < extra);
+    return first + cluster * MIN(share, clusters) / clusters;
+}
+
+int topo_numa_empty(const TopoShape *shape, unsigned nodes)
+{
+    unsigned per_cluster = topo_span(shape, TOPO_CLUSTER);
+    unsigned cpus = topo_span(shape, TOPO_SOCKET) * shape->sockets;
+    g_autofree bool *used = g_new0(bool, nodes);
+
+    for (unsigned cpu = 0; cpu < cpus; cpu += per_cluster) {
+        used[topo_numa_node(shape, nodes, cpu)] = true;
+    }
+    for (unsigned node = 0; node < nodes; node++) {
+        if (!used[node]) {
+            return node;
+        }
+    }
+    return -1;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Clusters on x86
+ *
+ * Copyright (C) 2026 nearmetal contributors
+ */
+
+#ifndef NATIVE_UNIT_TEST
+#include "qemu/osdep.h"
+#endif
+#include "topo-x86.h"
+
+bool topo_x86_modules(unsigned clusters, unsigned modules, unsigned *out,
+                      char **why)
+{
+    if (clusters && modules && clusters != modules) {
+        *why = g_strdup_printf("smp: clusters=%u differs from modules=%u; on "
+                               "x86 both name one level: give one of them, or "
+                               "the same number", clusters, modules);
+        return false;
+    }
+    *out = clusters ? clusters : modules;
+    return true;
+}
+
+TopoLevel topo_x86_l2_level(bool clusters_given, TopoLevel model,
+                            TopoLevel l1, TopoLevel l3)
+{
+    TopoLevel level = model;
+
+    if (clusters_given && level < TOPO_CLUSTER) {
+        level = TOPO_CLUSTER;
+    }
+    /* What is asked for by name goes first */
+    if (clusters_given && l1 != TOPO_DEFAULT && level < l1) {
+        level = l1;
+    }
+    if (clusters_given && l3 != TOPO_DEFAULT && level > l3) {
+        level = l3;
+    }
+    return level;
+}
+
+/* An ID takes as many bits as the largest number of its level needs */
+static unsigned id_bits(unsigned count)
+{
+    unsigned bits = 0;
+
+    while (1u << bits < count) {
+        bits++;
+    }
+    return bits;
+}
+
+unsigned topo_x86_sharing(const TopoShape *shape, TopoLevel level)
+{
+    unsigned bits = 0;
+
+    if (level >= TOPO_CORE) {
+        bits += id_bits(shape->threads);
+    }
+    if (level >= TOPO_CLUSTER) {
+        bits += id_bits(shape->cores);
+    }
+    if (level >= TOPO_DIE) {
+        bits += id_bits(MAX(shape->clusters, 1));
+    }
+    if (level >= TOPO_SOCKET) {
+        bits += id_bits(MAX(shape->dies, 1));
+    }
+    return MIN((1u << bits) - 1, 4095);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Clusters on x86
+ *
+ * Copyright (C) 2026 nearmetal contributors
+ *
+ * Pure logic: GLib only.
+ */
+
+#ifndef NEARMETAL_TOPO_X86_H
+#define NEARMETAL_TOPO_X86_H
+
+#include "topo-plan.h"
+
+/**
+ * topo_x86_modules: modules that clusters= and modules= of -smp ask for
+ * @clusters, @modules: 0: not given
+ * @out: filled in: 0: neither was given
+ */
+bool topo_x86_modules(unsigned clusters, unsigned modules, unsigned *out,
+                      char **why);
+
+/**
+ * topo_x86_l2_level: where L2 is that smp-cache does not name
+ * @clusters_given: -smp says clusters=
+ * @model: where the CPU model has it
+ * @l1, @l3: what smp-cache says of these, TOPO_DEFAULT: nothing
+ *
+ * Clusters are there for the scheduler, which on x86 knows them by the L2 that
+ * they share.
+ */
+TopoLevel topo_x86_l2_level(bool clusters_given, TopoLevel model,
+                            TopoLevel l1, TopoLevel l3);
+
+/**
+ * topo_x86_sharing: the field of CPUID 4 and 0x8000001D for a cache
+ *
+ * Returns: number of APIC IDs that there is room for in a container of @level,
+ * less one: at most 4095, what 12 bits hold
+ */
+unsigned topo_x86_sharing(const TopoShape *shape, TopoLevel level);
+
+#endif
