@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Copyright (C) 2026 nearmetal contributors
+ *
+ * Clusters on x86
+ */
+
+#include "hw/topology/topo-x86.h"
+#include "topo-case.h"
+
+static void test_modules(void)
+{
+    unsigned modules = 99;
+    char *why = NULL;
+
+    g_assert_true(topo_x86_modules(0, 0, &modules, &why));
+    g_assert_cmpuint(modules, ==, 0);
+    g_assert_true(topo_x86_modules(4, 0, &modules, &why));
+    g_assert_cmpuint(modules, ==, 4);
+    g_assert_true(topo_x86_modules(0, 3, &modules, &why));
+    g_assert_cmpuint(modules, ==, 3);
+    g_assert_true(topo_x86_modules(2, 2, &modules, &why));
+    g_assert_cmpuint(modules, ==, 2);
+    g_assert_null(why);
+
+    modules = 99;
+    g_assert_false(topo_x86_modules(2, 4, &modules, &why));
+    g_assert_cmpstr(why, ==, "smp: clusters=2 differs from modules=4; on x86 "
+                    "both name one level: give one of them, or the same "
+                    "number");
+    g_assert_cmpuint(modules, ==, 99);
+    g_free(why);
+}
+
+static void test_l2_level(void)
+{
+    const TopoLevel none = TOPO_DEFAULT;
+
+    /* As ever without clusters= */
+    g_assert_cmpint(topo_x86_l2_level(false, TOPO_CORE, none, none), ==,
+                    TOPO_CORE);
+    g_assert_cmpint(topo_x86_l2_level(false, TOPO_CORE, TOPO_CLUSTER, none),
+                    ==, TOPO_CORE);
+    g_assert_cmpint(topo_x86_l2_level(true, TOPO_CORE, none, none), ==,
+                    TOPO_CLUSTER);
+    g_assert_cmpint(topo_x86_l2_level(true, TOPO_DIE, none, none), ==,
+                    TOPO_DIE);
+    /* L2 fits between what is named */
+    g_assert_cmpint(topo_x86_l2_level(true, TOPO_CORE, TOPO_CORE,
+                                      TOPO_SOCKET), ==, TOPO_CLUSTER);
+    g_assert_cmpint(topo_x86_l2_level(true, TOPO_CORE, none, TOPO_CORE), ==,
+                    TOPO_CORE);
+    g_assert_cmpint(topo_x86_l2_level(true, TOPO_CORE, TOPO_DIE, none), ==,
+                    TOPO_DIE);
+}
+
+typedef struct Case {
+    const char *smp;
+    unsigned core, cluster, die, socket;
+} Case;
+
+/* Powers of two: that is how APIC IDs are made */
+static const Case cases[] = {
+    { "cores=1", 0, 0, 0, 0 },
+    { "clusters=4,cores=2", 0, 1, 7, 7 },
+    { "clusters=4,cores=4,threads=2", 1, 7, 31, 31 },
+    { "clusters=3,cores=3,threads=2", 1, 7, 31, 31 },
+    { "sockets=2,dies=2,clusters=2,cores=2", 0, 1, 3, 7 },
+    { "dies=3,cores=5,threads=3", 3, 31, 31, 127 },
+    { "clusters=64,cores=64,threads=2", 1, 127, 4095, 4095 },
+};
+
+static void test_sharing(void)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+        TopoShape shape = topo_case_shape(cases[i].smp);
+
+        g_test_message("%s", cases[i].smp);
+        g_assert_cmpuint(topo_x86_sharing(&shape, TOPO_THREAD), ==, 0);
+        g_assert_cmpuint(topo_x86_sharing(&shape, TOPO_CORE), ==,
+                         cases[i].core);
+        g_assert_cmpuint(topo_x86_sharing(&shape, TOPO_CLUSTER), ==,
+                         cases[i].cluster);
+        g_assert_cmpuint(topo_x86_sharing(&shape, TOPO_DIE), ==,
+                         cases[i].die);
+        g_assert_cmpuint(topo_x86_sharing(&shape, TOPO_SOCKET), ==,
+                         cases[i].socket);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/topology/x86/modules", test_modules);
+    g_test_add_func("/topology/x86/l2-level", test_l2_level);
+    g_test_add_func("/topology/x86/sharing", test_sharing);
+    return g_test_run();
+}
