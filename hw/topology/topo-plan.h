@@ -61,6 +61,7 @@ typedef struct TopoGeometry {
 typedef struct TopoRequest {
     bool given;
     TopoLevel level;        /* TOPO_DEFAULT: as if it were not named */
+    bool cluster_word;      /* x86: "cluster" was said, "module" is meant */
     bool has_size, has_line, has_ways;
     uint64_t size;
     uint64_t line;

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Machines whose CPUs do not tell who shares a cache
+ *
+ * Copyright (C) 2026 nearmetal contributors
+ */
+
+#include "qemu/osdep.h"
+#include "query-topology.h"
+
+TopoTree *topology_cpuid_caches(MachineState *ms)
+{
+    return NULL;
+}

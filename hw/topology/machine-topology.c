@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a machine was asked to tell the guest of its CPUs and caches
+ *
+ * Copyright (C) 2026 nearmetal contributors
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/error-report.h"
+#include "qapi/error.h"
+#include "system/numa.h"
+#include "machine-topology.h"
+#include "topo-numa.h"
+#include "topo-x86.h"
+
+QEMU_BUILD_BUG_ON((int)TOPO_KINDS != (int)CACHE_LEVEL_AND_TYPE__MAX);
+QEMU_BUILD_BUG_ON((int)TOPO_L1D != (int)CACHE_LEVEL_AND_TYPE_L1D);
+QEMU_BUILD_BUG_ON((int)TOPO_L3 != (int)CACHE_LEVEL_AND_TYPE_L3);
+
+MachineTopology *machine_topology(MachineState *ms)
+{
+    if (!ms->topology) {
+        ms->topology = g_new0(MachineTopology, 1);
+    }
+    return ms->topology;
+}
+
+void machine_topology_free(MachineTopology *topology)
+{
+    if (topology) {
+        topo_tree_free(topology->tree);
+        g_free(topology);
+    }
+}
+
+TopoLevel topo_level_from_qapi(CpuTopologyLevel level)
+{
+    switch (level) {
+    case CPU_TOPOLOGY_LEVEL_THREAD:
+        return TOPO_THREAD;
+    case CPU_TOPOLOGY_LEVEL_CORE:
+        return TOPO_CORE;
+    case CPU_TOPOLOGY_LEVEL_MODULE:
+    case CPU_TOPOLOGY_LEVEL_CLUSTER:
+        return TOPO_CLUSTER;
+    case CPU_TOPOLOGY_LEVEL_DIE:
+        return TOPO_DIE;
+    case CPU_TOPOLOGY_LEVEL_SOCKET:
+        return TOPO_SOCKET;
+    default:
+        return TOPO_DEFAULT;
+    }
+}
+
+CpuTopologyLevel topo_level_to_qapi(const MachineState *ms, TopoLevel level)
+{
+    const MachineClass *mc = MACHINE_GET_CLASS(ms);
+
+    switch (level) {
+    case TOPO_THREAD:
+        return CPU_TOPOLOGY_LEVEL_THREAD;
+    case TOPO_CORE:
+        return CPU_TOPOLOGY_LEVEL_CORE;
+    case TOPO_CLUSTER:
+        return mc->smp_props.modules_supported ? CPU_TOPOLOGY_LEVEL_MODULE
+                                               : CPU_TOPOLOGY_LEVEL_CLUSTER;
+    case TOPO_DIE:
+        return CPU_TOPOLOGY_LEVEL_DIE;
+    case TOPO_SOCKET:
+        return CPU_TOPOLOGY_LEVEL_SOCKET;
+    default:
+        return CPU_TOPOLOGY_LEVEL_DEFAULT;
+    }
+}
+
+bool machine_topology_alias_clusters(MachineState *ms,
+                                     SMPConfiguration *config, Error **errp)
+{
+    MachineClass *mc = MACHINE_GET_CLASS(ms);
+    MachineTopology *topology;
+    g_autofree char *why = NULL;
+    unsigned modules;
+
+    /* Zero is for the generic code to refuse */
+    if (!mc->smp_props.clusters_are_modules ||
+        (config->has_clusters && !config->clusters) ||
+        (config->has_modules && !config->modules)) {
+        return true;
+    }
+    if (!topo_x86_modules(config->has_clusters ? config->clusters : 0,
+                          config->has_modules ? config->modules : 0,
+                          &modules, &why)) {
+        error_setg(errp, "%s", why);
+        return false;
+    }
+    topology = machine_topology(ms);
+    topology->clusters_given = config->has_clusters;
+    topology->modules_given = config->has_modules;
+    if (config->has_clusters) {
+        config->has_clusters = false;
+        config->has_modules = true;
+        config->modules = modules;
+        /* The CPUs have to look at what L2 is by default */
+        mc->smp_props.has_caches = true;
+    }
+    return true;
+}
+
+/* "thread, core, cluster, socket": levels that a machine can have */
+static char *supported_levels(const MachineClass *mc)
+{
+    return g_strdup_printf("thread, core, %s%ssocket",
+                           mc->smp_props.clusters_supported ? "cluster, " : "",
+                           mc->smp_props.dies_supported ? "die, " : "");
+}
+
+static bool check_supported(const MachineClass *mc,
+                            const SmpCacheProperties *props, Error **errp)
+{
+    bool supported = props->topology != CPU_TOPOLOGY_LEVEL_MODULE ||
+                     mc->smp_props.modules_supported;
+    TopoLevel level = topo_level_from_qapi(props->topology);
+
+    supported &= props->topology != CPU_TOPOLOGY_LEVEL_CLUSTER ||
+                 mc->smp_props.clusters_supported;
+    supported &= level != TOPO_DIE || mc->smp_props.dies_supported;
+    supported &= level != TOPO_DEFAULT ||
+                 props->topology == CPU_TOPOLOGY_LEVEL_DEFAULT;
+    if (!supported) {
+        g_autofree char *allowed = supported_levels(mc);
+
+        error_setg(errp, "smp-cache: %s: topology=%s: this machine has no "
+                   "such level; allowed: %s",
+                   CacheLevelAndType_str(props->cache),
+                   CpuTopologyLevel_str(props->topology), allowed);
+    }
+    return supported;
+}
+
+static bool check_cache(const MachineClass *mc, const TopoRequest *request,
+                        const SmpCacheProperties *props, Error **errp)
+{
+    const char *name = props->has_size ? "size" :
+                       props->has_line ? "line" :
+                       props->has_ways ? "ways" : NULL;
+
+    if (!mc->smp_props.caches_in_tables) {
+        if (name && mc->smp_props.cache_supported[props->cache]) {
+            error_setg(errp, "smp-cache: %s: %s is for the CPU model to say "
+                       "on this machine; allowed: topology alone",
+                       CacheLevelAndType_str(props->cache), name);
+            return false;
+        }
+        return true;
+    }
+    if (request[props->cache].given) {
+        error_setg(errp, "smp-cache: %s is given twice; allowed: one element "
+                   "for each of l1d, l1i, l2 and l3",
+                   CacheLevelAndType_str(props->cache));
+        return false;
+    }
+    return check_supported(mc, props, errp);
+}
+
+bool machine_topology_set_caches(MachineState *ms,
+                                 SmpCachePropertiesList *caches,
+                                 Error **errp)
+{
+    const MachineClass *mc = MACHINE_GET_CLASS(ms);
+    TopoRequest request[TOPO_KINDS] = { };
+
+    for (SmpCachePropertiesList *i = caches; i; i = i->next) {
+        SmpCacheProperties *props = i->value;
+
+        if (!check_cache(mc, request, props, errp)) {
+            return false;
+        }
+        request[props->cache] = (TopoRequest) {
+            .given = true,
+            .level = topo_level_from_qapi(props->topology),
+            .has_size = props->has_size, .size = props->size,
+            .has_line = props->has_line, .line = props->line,
+            .has_ways = props->has_ways, .ways = props->ways,
+        };
+        if (mc->smp_props.clusters_are_modules &&
+            props->topology == CPU_TOPOLOGY_LEVEL_CLUSTER) {
+            props->topology = CPU_TOPOLOGY_LEVEL_MODULE;
+            request[props->cache].cluster_word = true;
+        }
+    }
+    memcpy(machine_topology(ms)->request, request, sizeof(request));
+    ms->topology->caches_given = caches != NULL;
+    return true;
+}
+
+void machine_topology_get_cache(MachineState *ms, SmpCacheProperties *props)
+{
+    static const TopoRequest none;
+    const TopoRequest *request = ms->topology
+                                 ? &ms->topology->request[props->cache]
+                                 : &none;
+
+    props->has_size = request->has_size;
+    props->size = request->size;
+    props->has_line = request->has_line;
+    props->line = request->line;
+    props->has_ways = request->has_ways;
+    props->ways = request->ways;
+}
+
+TopoShape machine_topology_shape(const MachineState *ms)
+{
+    const MachineClass *mc = MACHINE_GET_CLASS(ms);
+    const MachineTopology *topology = ms->topology;
+    TopoShape shape = {
+        .sockets = ms->smp.sockets,
+        .dies = ms->smp.dies > 1 ? ms->smp.dies : 0,
+        .cores = ms->smp.cores,
+        .threads = ms->smp.threads,
+        .cpus = ms->smp.cpus,
+    };
+
+    if (mc->smp_props.modules_supported) {
+        bool given = topology && (topology->clusters_given ||
+                                  topology->modules_given);
+
+        shape.clusters = ms->smp.modules > 1 || given ? ms->smp.modules : 0;
+        shape.dies = mc->smp_props.dies_supported ? ms->smp.dies : 0;
+    } else if (mc->smp_props.clusters_supported &&
+               mc->smp_props.has_clusters) {
+        shape.clusters = ms->smp.clusters;
+    }
+    return shape;
+}
+
+int64_t machine_topology_numa_node(const MachineState *ms, unsigned cpu)
+{
+    TopoShape shape = machine_topology_shape(ms);
+    unsigned nodes = ms->numa_state->num_nodes;
+
+    if (!ms->topology || !ms->topology->numa_by_cluster) {
+        return -1;
+    }
+    if (cpu == 0) {
+        int empty = topo_numa_empty(&shape, nodes);
+
+        if (empty >= 0) {
+            warn_report("numa-by-cluster: node %d gets no CPUs: %u nodes are "
+                        "more than sockets=%u have clusters", empty, nodes,
+                        shape.sockets);
+        }
+    }
+    return topo_numa_node(&shape, nodes, cpu);
+}
+
+static bool get_numa_by_cluster(Object *obj, Error **errp)
+{
+    return machine_topology(MACHINE(obj))->numa_by_cluster;
+}
+
+static void set_numa_by_cluster(Object *obj, bool value, Error **errp)
+{
+    machine_topology(MACHINE(obj))->numa_by_cluster = value;
+}
+
+void machine_topology_add_numa_property(ObjectClass *oc)
+{
+    object_class_property_add_bool(oc, "numa-by-cluster", get_numa_by_cluster,
+                                   set_numa_by_cluster);
+    object_class_property_set_description(oc, "numa-by-cluster",
+        "With more NUMA nodes than sockets, CPUs that are given to no node "
+        "go there by cluster instead of by socket");
+}
+
+static bool get_stable_ids(Object *obj, Error **errp)
+{
+    return machine_topology(MACHINE(obj))->stable_ids;
+}
+
+static void set_stable_ids(Object *obj, bool value, Error **errp)
+{
+    machine_topology(MACHINE(obj))->stable_ids = value;
+}
+
+void machine_topology_add_ids_property(ObjectClass *oc)
+{
+    object_class_property_add_bool(oc, "stable-topology-ids", get_stable_ids,
+                                   set_stable_ids);
+    object_class_property_set_description(oc, "stable-topology-ids",
+        "Number packages, clusters and cores from 0 in ACPI, instead of by "
+        "their place in a table");
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * info cpu-topology
+ *
+ * Copyright (C) 2026 nearmetal contributors
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/cutils.h"
+#include "monitor/hmp.h"
+#include "monitor/monitor.h"
+#include "qapi/error.h"
+#include "qapi/qapi-commands-cpu-topology.h"
+
+/* Levels of CpuInstanceProperties, from wide to narrow */
+static const struct {
+    const char *name;
+    CpuTopologyLevel level;
+    size_t has, id;
+} levels[] = {
+#define LEVEL(name, LEVEL)                                               \
+    { #name, CPU_TOPOLOGY_LEVEL_ ## LEVEL,                               \
+      offsetof(CpuInstanceProperties, has_ ## name ## _id),              \
+      offsetof(CpuInstanceProperties, name ## _id) }
+    LEVEL(socket, SOCKET),
+    LEVEL(die, DIE),
+    LEVEL(cluster, CLUSTER),
+    LEVEL(module, MODULE),
+    LEVEL(core, CORE),
+#undef LEVEL
+};
+
+/* -1: CPUs have no such ID */
+static int64_t level_id(const CpuInstanceProperties *props, unsigned level)
+{
+    const char *base = (const char *)props;
+
+    return *(const bool *)(base + levels[level].has)
+           ? *(const int64_t *)(base + levels[level].id) : -1;
+}
+
+/* The caches of @level that @cpu is the first one of */
+static void print_caches(Monitor *mon, const CpuTopologyInfo *info,
+                         CpuTopologyLevel level, int64_t cpu)
+{
+    const char *separator = "  ";
+
+    for (CpuTopologyCacheList *i = info->caches; i; i = i->next) {
+        const CpuTopologyCache *cache = i->value;
+
+        if (cache->topology != level || cache->cpus->value != cpu) {
+            continue;
+        }
+        monitor_printf(mon, "%s%s", separator,
+                       CacheLevelAndType_str(cache->cache));
+        if (cache->has_size) {
+            g_autofree char *size = size_to_str(cache->size);
+
+            monitor_printf(mon, " %s", size);
+        }
+        separator = ", ";
+    }
+    monitor_printf(mon, "\n");
+}
+
+static void print_cpu(Monitor *mon, const CpuTopologyInfo *info,
+                      const CpuTopologyCpu *cpu, int indent)
+{
+    monitor_printf(mon, "%*sCPU %" PRId64, indent, "", cpu->cpu_index);
+    if (cpu->props->has_node_id) {
+        monitor_printf(mon, ", node %" PRId64, cpu->props->node_id);
+    }
+    if (!cpu->present) {
+        monitor_printf(mon, ", not present");
+    }
+    print_caches(mon, info, CPU_TOPOLOGY_LEVEL_THREAD, cpu->cpu_index);
+}
+
+void hmp_info_cpu_topology(Monitor *mon, const QDict *qdict)
+{
+    Error *err = NULL;
+    CpuTopologyInfo *info = qmp_query_cpu_topology(&err);
+    int64_t open[ARRAY_SIZE(levels)];
+
+    if (hmp_handle_error(mon, err)) {
+        return;
+    }
+    memset(open, -1, sizeof(open));
+    for (CpuTopologyCpuList *i = info->cpus; i; i = i->next) {
+        const CpuTopologyCpu *cpu = i->value;
+        bool differs = i == info->cpus;
+        int indent = 0;
+
+        for (unsigned n = 0; n < ARRAY_SIZE(levels); n++) {
+            int64_t id = level_id(cpu->props, n);
+
+            if (id < 0) {
+                continue;
+            }
+            differs |= id != open[n];
+            open[n] = id;
+            if (differs) {
+                monitor_printf(mon, "%*s%s %" PRId64, indent, "",
+                               levels[n].name, id);
+                print_caches(mon, info, levels[n].level, cpu->cpu_index);
+            }
+            indent += 2;
+        }
+        print_cpu(mon, info, cpu, indent);
+    }
+    qapi_free_CpuTopologyInfo(info);
+}

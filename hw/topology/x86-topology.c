@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * CPU topology that x86 guests read from CPUID
+ *
+ * Copyright (C) 2026 nearmetal contributors
+ */
+
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "machine-topology.h"
+#include "topo-x86.h"
+#include "x86-topology.h"
+
+static bool check_clusters(const MachineState *ms, Error **errp)
+{
+    TopoShape shape = machine_topology_shape(ms);
+
+    for (int kind = 0; kind < TOPO_KINDS && !shape.clusters; kind++) {
+        if (ms->topology->request[kind].cluster_word) {
+            error_setg(errp, "smp-cache: %s: topology=cluster: -smp has no "
+                       "clusters; allowed: core, die, socket, or give "
+                       "clusters=N to -smp", topo_kind_name(kind));
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Level of a cache that smp-cache names, TOPO_DEFAULT: it does not */
+static TopoLevel named(const MachineTopology *topology, TopoKind kind)
+{
+    const TopoRequest *request = &topology->request[kind];
+
+    return request->given ? request->level : TOPO_DEFAULT;
+}
+
+bool x86_topology_default_l2(MachineState *ms, CpuTopologyLevel model,
+                             Error **errp)
+{
+    const MachineTopology *topology = ms->topology;
+    TopoLevel level, was = topo_level_from_qapi(model), l1d, l1i;
+
+    if (!topology) {
+        return true;
+    }
+    if (!check_clusters(ms, errp)) {
+        return false;
+    }
+    if (!topology->clusters_given ||
+        named(topology, TOPO_L2) != TOPO_DEFAULT) {
+        return true;
+    }
+    l1d = named(topology, TOPO_L1D);
+    l1i = named(topology, TOPO_L1I);
+    level = topo_x86_l2_level(true, was,
+                              l1d == TOPO_DEFAULT ? l1i :
+                              l1i == TOPO_DEFAULT ? l1d : MAX(l1d, l1i),
+                              named(topology, TOPO_L3));
+    if (level != was) {
+        machine_set_cache_topo_level(ms, CACHE_LEVEL_AND_TYPE_L2,
+                                     topo_level_to_qapi(ms, level));
+    }
+    return true;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * CPU topology that x86 guests read from CPUID
+ *
+ * Copyright (C) 2026 nearmetal contributors
+ */
+
+#ifndef NEARMETAL_X86_TOPOLOGY_H
+#define NEARMETAL_X86_TOPOLOGY_H
+
+#include "hw/boards.h"
+
+/**
+ * x86_topology_default_l2: with clusters=, L2 is shared by the cluster
+ * @model: the level at which the CPU model has it
+ *
+ * What smp-cache says of L2 is left alone.
+ *
+ * Returns: false if smp-cache names clusters where there are none
+ */
+bool x86_topology_default_l2(MachineState *ms, CpuTopologyLevel model,
+                             Error **errp);
+
+#endif
