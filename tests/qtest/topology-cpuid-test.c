@@ -21,6 +21,7 @@
 static const uint32_t questions[] = {
     0x0b, 0, 0x0b, 1,
     0x1f, 0, 0x1f, 1, 0x1f, 2, 0x1f, 3,
+    0x1f, 6, 0x1f, 0xffffffff,          /* which aborted QEMU */
     4, 0, 4, 1, 4, 2, 4, 3,
     0x8000001d, 0, 0x8000001d, 1, 0x8000001d, 2, 0x8000001d, 3,
     0xffffffff,
@@ -177,6 +178,7 @@ static void test_levels(void)
         { 3, 5, 32 },           /* module */
         { 0, 0, 0 },
     };
+    static const uint32_t past_the_end[] = { 6, 0xffffffff };
     Answer answers[COUNT];
 
     ask(INTEL "-machine q35 -smp 32,sockets=1,clusters=4,cores=4,threads=2",
@@ -187,6 +189,13 @@ static void test_levels(void)
         g_assert_cmpuint(a->ecx >> 8 & 0xff, ==, expect[i].type);
         g_assert_cmpuint(a->eax, ==, expect[i].shift);
         g_assert_cmpuint(a->ebx, ==, expect[i].cpus);
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(past_the_end); i++) {
+        const Answer *a = answer(answers, 0x1f, past_the_end[i]);
+
+        g_assert_cmpuint(a->ecx >> 8 & 0xff, ==, 0);
+        g_assert_cmpuint(a->eax, ==, 0);
+        g_assert_cmpuint(a->ebx, ==, 0);
     }
 }
 
