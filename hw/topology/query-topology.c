@@ -8,7 +8,6 @@
 #include "qemu/osdep.h"
 #include "hw/core/cpu.h"
 #include "qapi/clone-visitor.h"
-#include "qapi/error.h"
 #include "qapi/qapi-commands-cpu-topology.h"
 #include "qapi/qapi-visit-machine.h"
 #include "machine-topology.h"
@@ -64,22 +63,17 @@ CpuTopologyInfo *qmp_query_cpu_topology(Error **errp)
     MachineClass *mc = MACHINE_GET_CLASS(ms);
     g_autoptr(TopoTree) cpuid = NULL;
     const TopoTree *tree = ms->topology ? ms->topology->tree : NULL;
+    CpuTopologyInfo *info = g_new0(CpuTopologyInfo, 1);
+    CpuTopologyCpuList **cpu_tail = &info->cpus;
+    CpuTopologyCacheList **cache_tail = &info->caches;
     const CPUArchIdList *cpus;
-    CpuTopologyInfo *info;
-    CpuTopologyCpuList **cpu_tail;
-    CpuTopologyCacheList **cache_tail;
 
     if (!mc->possible_cpu_arch_ids) {
-        error_setg(errp, "machine '%s' does not tell where CPUs belong",
-                   mc->name);
-        return NULL;
+        return info;
     }
     if (!tree) {
         tree = cpuid = topology_cpuid_caches(ms);
     }
-    info = g_new0(CpuTopologyInfo, 1);
-    cpu_tail = &info->cpus;
-    cache_tail = &info->caches;
     cpus = mc->possible_cpu_arch_ids(ms);
     for (int i = 0; i < cpus->len; i++) {
         QAPI_LIST_APPEND(cpu_tail, cpu_info(&cpus->cpus[i], i));
