@@ -26,7 +26,7 @@ bool topology_acpi_pptt(MachineState *ms, GArray *tables, BIOSLinker *linker,
  */
 bool topology_acpi_dsdt(MachineState *ms, Aml *scope);
 
-/* Number of CPUs that tables list; @possible if the machine was asked nothing */
+/* Number of CPUs that tables list: @possible if nothing was asked for */
 int topology_acpi_cpus(const MachineState *ms, int possible);
 
 #endif

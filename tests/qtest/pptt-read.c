@@ -254,16 +254,23 @@ const PpttCache *pptt_cache(const Pptt *pptt, uint32_t cpu, unsigned level,
     return search.found;
 }
 
+static bool has_cache(const Pptt *pptt, const PpttCache *cache,
+                      unsigned level, uint32_t cpu)
+{
+    bool twice;
+
+    return pptt_cache(pptt, cpu, level, pptt_type(cache), &twice) == cache;
+}
+
 char *pptt_sharing(const Pptt *pptt, const PpttCache *cache, unsigned level,
                    unsigned cpus)
 {
     GString *text = g_string_new(NULL);
-    bool twice;
 
     for (unsigned cpu = 0, end; cpu < cpus; cpu = end + 1) {
-        for (end = cpu; end < cpus && pptt_cache(pptt, end, level,
-                                                 pptt_type(cache),
-                                                 &twice) == cache; end++) {
+        end = cpu;
+        while (end < cpus && has_cache(pptt, cache, level, end)) {
+            end++;
         }
         if (end > cpu + 1) {
             g_string_append_printf(text, "%s%u-%u", text->len ? "," : "", cpu,
