@@ -7,7 +7,7 @@
  */
 #include "qemu/osdep.h"
 #include <glib/gstdio.h>
-#include "libqtest.h"
+#include "topology-machine.h"
 
 #define ROM_SIZE        0x10000
 #define ROM_QUESTIONS   0x100
@@ -76,12 +76,13 @@ static char *write_rom(void)
     return path;
 }
 
-/* @options: machine and CPUs; @answers: COUNT of them */
-static void ask(const char *options, Answer *answers)
+/* @var: names the binary; @options: machine, CPUs; @answers: COUNT of them */
+static void ask_env(const char *var, const char *options, Answer *answers)
 {
     g_autofree char *rom = write_rom();
-    QTestState *qts = qtest_initf("-accel tcg -nodefaults -bios %s %s", rom,
-                                  options);
+    g_autofree char *args = g_strdup_printf("-accel tcg -nodefaults -bios %s "
+                                            "%s", rom, options);
+    QTestState *qts = qtest_init_with_env(var, args, true);
     gint64 end = g_get_monotonic_time() + DEADLINE;
 
     while (qtest_readl(qts, DONE) != DONE_VALUE) {
@@ -98,6 +99,11 @@ static void ask(const char *options, Answer *answers)
     }
     qtest_quit(qts);
     g_unlink(rom);
+}
+
+static void ask(const char *options, Answer *answers)
+{
+    ask_env(NULL, options, answers);
 }
 
 static const Answer *answer(const Answer *answers, uint32_t leaf,
@@ -210,6 +216,19 @@ static void test_alias(void)
     g_assert_cmpmem(clusters, sizeof(clusters), modules, sizeof(modules));
 }
 
+static void compare_with_stock(gconstpointer data)
+{
+    Answer ours[COUNT], stock[COUNT];
+
+    if (!g_getenv(STOCK_BINARY)) {
+        g_test_skip("no " STOCK_BINARY " to compare with");
+        return;
+    }
+    ask(data, ours);
+    ask_env(STOCK_BINARY, data, stock);
+    g_assert_cmpmem(ours, sizeof(ours), stock, sizeof(stock));
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -221,5 +240,13 @@ int main(int argc, char **argv)
     }
     qtest_add_func("/topology/cpuid/levels", test_levels);
     qtest_add_func("/topology/cpuid/alias", test_alias);
+    qtest_add_data_func("/topology/cpuid/stock/intel", INTEL
+                        "-machine q35 -smp 8,sockets=2,cores=2,threads=2",
+                        compare_with_stock);
+    qtest_add_data_func("/topology/cpuid/stock/amd", AMD
+                        "-machine pc,smp-cache.0.cache=l2,"
+                        "smp-cache.0.topology=socket,smp-cache.1.cache=l3,"
+                        "smp-cache.1.topology=socket -smp 6,cores=3,threads=2",
+                        compare_with_stock);
     return g_test_run();
 }

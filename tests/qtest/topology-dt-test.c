@@ -205,6 +205,25 @@ static void test_512(void)
     g_assert_cmpstr(l2, ==, "/cpus/l2-cache511");
 }
 
+static void test_stock(void)
+{
+    g_autofree char *args = topology_virt("", ",dtb-randomness=off",
+                                          "3,maxcpus=8,clusters=2,cores=4");
+    g_autofree char *ours = tree_of("", "", "3,maxcpus=8,clusters=2,cores=4");
+    g_autofree char *stock = NULL;
+    QTestState *qts;
+    gsize size;
+
+    if (!g_getenv(STOCK_BINARY)) {
+        g_test_skip("no " STOCK_BINARY " to compare with");
+        return;
+    }
+    qts = qtest_init_with_env(STOCK_BINARY, args, true);
+    stock = fdt_fetch(qts, &size);
+    qtest_quit(qts);
+    g_assert_cmpint(memcmp(ours, stock, size), ==, 0);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -219,5 +238,6 @@ int main(int argc, char **argv)
     qtest_add_func("/topology/dt/dtc", test_dtc);
     qtest_add_func("/topology/dt/numa", test_numa);
     qtest_add_func("/topology/dt/512", test_512);
+    qtest_add_func("/topology/dt/stock", test_stock);
     return g_test_run();
 }

@@ -8,6 +8,7 @@
 #include "qobject/qdict.h"
 #include "qobject/qlist.h"
 #include "qobject/qnum.h"
+#include "fw-cfg-file.h"
 #include "topology-machine.h"
 
 typedef struct Refusal {
@@ -272,6 +273,30 @@ static void test_getter(void)
     qtest_quit(qts);
 }
 
+static GByteArray *tables(const char *var, const char *args)
+{
+    QTestState *qts = qtest_init_with_env(var, args, true);
+    GByteArray *file = fw_cfg_file(qts, "etc/acpi/tables");
+
+    qtest_quit(qts);
+    g_assert_nonnull(file);
+    return file;
+}
+
+static void test_stock_x86(void)
+{
+    const char *args = "-machine q35 -smp 4,maxcpus=8,sockets=2,modules=2";
+    g_autoptr(GByteArray) ours = tables(NULL, args);
+    g_autoptr(GByteArray) stock = NULL;
+
+    if (!g_getenv(STOCK_BINARY)) {
+        g_test_skip("no " STOCK_BINARY " to compare with");
+        return;
+    }
+    stock = tables(STOCK_BINARY, args);
+    g_assert_cmpmem(ours->data, ours->len, stock->data, stock->len);
+}
+
 static void add_refusals(const Refusal *list, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
@@ -294,6 +319,7 @@ int main(int argc, char **argv)
     } else {
         add_refusals(x86, ARRAY_SIZE(x86));
         qtest_add_func("/topology/smp/query", test_query_x86);
+        qtest_add_func("/topology/smp/stock", test_stock_x86);
     }
     qtest_add_func("/topology/smp/numa", test_numa);
     return g_test_run();
