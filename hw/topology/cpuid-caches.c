@@ -49,6 +49,9 @@ TopoTree *topology_cpuid_caches(MachineState *ms)
     }
     env = &cpu->env;
     amd = IS_AMD_CPU(env);
+    if (!amd && env->cpuid_level < 4) {
+        return NULL;
+    }
     caches = amd ? &env->cache_info_amd : &env->cache_info_cpuid4;
     shape.cpus = ms->smp.max_cpus;
     tree = topo_tree_new(&shape);

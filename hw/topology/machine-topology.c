@@ -8,6 +8,7 @@
 #include "qemu/osdep.h"
 #include "qemu/error-report.h"
 #include "qapi/error.h"
+#include "hw/qdev-core.h"
 #include "system/numa.h"
 #include "machine-topology.h"
 #include "topo-numa.h"
@@ -81,28 +82,34 @@ bool machine_topology_alias_clusters(MachineState *ms,
     g_autofree char *why = NULL;
     unsigned modules;
 
+    if (!mc->smp_props.clusters_are_modules) {
+        return true;
+    }
+    topology = machine_topology(ms);
+    topology->modules_given = config->has_modules;
+    topology->one_cluster = config->has_clusters && config->clusters == 1;
     /* Zero is for the generic code to refuse */
-    if (!mc->smp_props.clusters_are_modules ||
-        (config->has_clusters && !config->clusters) ||
+    if (!config->has_clusters || topology->one_cluster || !config->clusters ||
         (config->has_modules && !config->modules)) {
         return true;
     }
-    if (!topo_x86_modules(config->has_clusters ? config->clusters : 0,
+    if (config->clusters < 0 || config->clusters > INT_MAX) {
+        error_setg(errp, "clusters (%" PRId64 ") of -smp must be within 1..%d",
+                   config->clusters, INT_MAX);
+        return false;
+    }
+    if (!topo_x86_modules(config->clusters,
                           config->has_modules ? config->modules : 0,
                           &modules, &why)) {
         error_setg(errp, "%s", why);
         return false;
     }
-    topology = machine_topology(ms);
-    topology->clusters_given = config->has_clusters;
-    topology->modules_given = config->has_modules;
-    if (config->has_clusters) {
-        config->has_clusters = false;
-        config->has_modules = true;
-        config->modules = modules;
-        /* The CPUs have to look at what L2 is by default */
-        mc->smp_props.has_caches = true;
-    }
+    topology->clusters_given = true;
+    config->has_clusters = false;
+    config->has_modules = true;
+    config->modules = modules;
+    /* The CPUs have to look at what L2 is by default */
+    mc->smp_props.has_caches = true;
     return true;
 }
 
@@ -145,7 +152,7 @@ static bool check_cache(const MachineClass *mc, const TopoRequest *request,
                        props->has_ways ? "ways" : NULL;
 
     if (!mc->smp_props.caches_in_tables) {
-        if (name && mc->smp_props.cache_supported[props->cache]) {
+        if (name) {
             error_setg(errp, "smp-cache: %s: %s is for the CPU model to say "
                        "on this machine; allowed: topology alone",
                        CacheLevelAndType_str(props->cache), name);
@@ -162,6 +169,17 @@ static bool check_cache(const MachineClass *mc, const TopoRequest *request,
     return check_supported(mc, props, errp);
 }
 
+/* What firmware was told is not to change under it */
+static bool may_set(const char *name, Error **errp)
+{
+    if (phase_check(PHASE_MACHINE_INITIALIZED)) {
+        error_setg(errp, "%s cannot be set any more; allowed: as an option of "
+                   "-machine", name);
+        return false;
+    }
+    return true;
+}
+
 bool machine_topology_set_caches(MachineState *ms,
                                  SmpCachePropertiesList *caches,
                                  Error **errp)
@@ -169,6 +187,9 @@ bool machine_topology_set_caches(MachineState *ms,
     const MachineClass *mc = MACHINE_GET_CLASS(ms);
     TopoRequest request[TOPO_KINDS] = { };
 
+    if (mc->smp_props.caches_in_tables && !may_set("smp-cache", errp)) {
+        return false;
+    }
     for (SmpCachePropertiesList *i = caches; i; i = i->next) {
         SmpCacheProperties *props = i->value;
 
@@ -222,6 +243,7 @@ TopoShape machine_topology_shape(const MachineState *ms)
 
     if (mc->smp_props.modules_supported) {
         bool given = topology && (topology->clusters_given ||
+                                  topology->one_cluster ||
                                   topology->modules_given);
 
         shape.clusters = ms->smp.modules > 1 || given ? ms->smp.modules : 0;
@@ -260,7 +282,9 @@ static bool get_numa_by_cluster(Object *obj, Error **errp)
 
 static void set_numa_by_cluster(Object *obj, bool value, Error **errp)
 {
-    machine_topology(MACHINE(obj))->numa_by_cluster = value;
+    if (may_set("numa-by-cluster", errp)) {
+        machine_topology(MACHINE(obj))->numa_by_cluster = value;
+    }
 }
 
 void machine_topology_add_numa_property(ObjectClass *oc)
@@ -268,7 +292,7 @@ void machine_topology_add_numa_property(ObjectClass *oc)
     object_class_property_add_bool(oc, "numa-by-cluster", get_numa_by_cluster,
                                    set_numa_by_cluster);
     object_class_property_set_description(oc, "numa-by-cluster",
-        "With more NUMA nodes than sockets, CPUs that are given to no node "
+        "With more NUMA nodes than sockets and no CPU given to a node, CPUs "
         "go there by cluster instead of by socket");
 }
 
@@ -279,7 +303,9 @@ static bool get_stable_ids(Object *obj, Error **errp)
 
 static void set_stable_ids(Object *obj, bool value, Error **errp)
 {
-    machine_topology(MACHINE(obj))->stable_ids = value;
+    if (may_set("stable-topology-ids", errp)) {
+        machine_topology(MACHINE(obj))->stable_ids = value;
+    }
 }
 
 void machine_topology_add_ids_property(ObjectClass *oc)

@@ -19,6 +19,7 @@ typedef struct MachineTopology {
     TopoRequest request[TOPO_KINDS];    /* property smp-cache */
     bool caches_given;
     bool clusters_given;                /* clusters= where it means modules */
+    bool one_cluster;                   /* clusters=1 there */
     bool modules_given;
     bool stable_ids;
     bool numa_by_cluster;
@@ -33,6 +34,7 @@ void machine_topology_free(MachineTopology *topology);
  * machine_topology_alias_clusters: clusters= as modules=
  * @config: changed so that it has modules alone
  *
+ * clusters=1 asks for nothing, as ever: management says it to all machines.
  * Just for machines whose class has smp_props.clusters_are_modules.
  */
 bool machine_topology_alias_clusters(MachineState *ms,

@@ -39,16 +39,36 @@ static int64_t level_id(const CpuInstanceProperties *props, unsigned level)
            ? *(const int64_t *)(base + levels[level].id) : -1;
 }
 
-/* The caches of @level that @cpu is the first one of */
+/* Where a cache is shown: its level, or the next wider one that CPUs tell */
+static CpuTopologyLevel shown_level(const CpuInstanceProperties *props,
+                                    CpuTopologyLevel level)
+{
+    int n = ARRAY_SIZE(levels) - 1;
+
+    if (level == CPU_TOPOLOGY_LEVEL_THREAD) {
+        return level;
+    }
+    while (n > 0 && levels[n].level != level) {
+        n--;
+    }
+    while (n > 0 && level_id(props, n) < 0) {
+        n--;
+    }
+    return levels[n].level;
+}
+
+/* The caches that are shown at @level, of CPUs from @first to before @end */
 static void print_caches(Monitor *mon, const CpuTopologyInfo *info,
-                         CpuTopologyLevel level, int64_t cpu)
+                         const CpuInstanceProperties *props,
+                         CpuTopologyLevel level, int64_t first, int64_t end)
 {
     const char *separator = "  ";
 
     for (CpuTopologyCacheList *i = info->caches; i; i = i->next) {
         const CpuTopologyCache *cache = i->value;
 
-        if (cache->topology != level || cache->cpus->value != cpu) {
+        if (shown_level(props, cache->topology) != level ||
+            cache->cpus->value < first || cache->cpus->value >= end) {
             continue;
         }
         monitor_printf(mon, "%s%s", separator,
@@ -73,7 +93,26 @@ static void print_cpu(Monitor *mon, const CpuTopologyInfo *info,
     if (!cpu->present) {
         monitor_printf(mon, ", not present");
     }
-    print_caches(mon, info, CPU_TOPOLOGY_LEVEL_THREAD, cpu->cpu_index);
+    print_caches(mon, info, cpu->props, CPU_TOPOLOGY_LEVEL_THREAD,
+                 cpu->cpu_index, cpu->cpu_index + 1);
+}
+
+/* The CPU behind those that are in the same container of level @n as @first */
+static int64_t container_end(const CpuTopologyCpuList *first, unsigned n)
+{
+    const CpuInstanceProperties *props = first->value->props;
+    const CpuTopologyCpuList *i;
+    int64_t end = first->value->cpu_index + 1;
+
+    for (i = first->next; i; i = i->next) {
+        for (unsigned level = 0; level <= n; level++) {
+            if (level_id(i->value->props, level) != level_id(props, level)) {
+                return end;
+            }
+        }
+        end = i->value->cpu_index + 1;
+    }
+    return end;
 }
 
 void hmp_info_cpu_topology(Monitor *mon, const QDict *qdict)
@@ -84,6 +123,9 @@ void hmp_info_cpu_topology(Monitor *mon, const QDict *qdict)
 
     if (hmp_handle_error(mon, err)) {
         return;
+    }
+    if (!info->cpus) {
+        monitor_printf(mon, "This machine does not say where CPUs belong\n");
     }
     memset(open, -1, sizeof(open));
     for (CpuTopologyCpuList *i = info->cpus; i; i = i->next) {
@@ -102,7 +144,8 @@ void hmp_info_cpu_topology(Monitor *mon, const QDict *qdict)
             if (differs) {
                 monitor_printf(mon, "%*s%s %" PRId64, indent, "",
                                levels[n].name, id);
-                print_caches(mon, info, levels[n].level, cpu->cpu_index);
+                print_caches(mon, info, cpu->props, levels[n].level,
+                             cpu->cpu_index, container_end(i, n));
             }
             indent += 2;
         }

@@ -17,7 +17,7 @@ ROWS = ('socket', 'cluster', 'core', 'node', 'l1', 'l1d', 'l1i', 'l2', 'l3')
 SAME, DIFFERS, UNTOLD = 'same', 'DIFFERS', '-'
 INEXPRESSIBLE = 'not expressible'
 EPILOG = '''GUEST is a copy of the guest's /sys/devices/system/cpu, made with
-  tar -C /sys/devices/system -ch --ignore-failed-read cpu
+  cp -r /sys/devices/system/cpu DIR
 or a file with what lscpu -e -J or lscpu -J prints there.  lscpu knows no
 clusters, and without -e it knows numbers alone.
 

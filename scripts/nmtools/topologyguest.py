@@ -40,7 +40,8 @@ def size_of(text):
 def read(path):
     try:
         with open(path, encoding='utf-8', errors='replace') as file:
-            return file.read().strip()
+            # tar pads files that are shorter than their size says
+            return file.read().strip('\0 \t\n')
     except OSError:
         return ''
 
@@ -86,6 +87,9 @@ def from_sysfs(folder):
                     int(match[1]), set()).add(int(name[3:]))
     for group in seen.pop('nodes', {}).values():
         add(seen, 'node', frozenset(group))
+    if 'core' not in seen and 'socket' not in seen:
+        raise ToolError(f'{folder} tells of no cores; its files are not whole: '
+                        'copy it with cp -r')
     return seen
 
 
@@ -109,7 +113,7 @@ def _from_table(cpus):
     for number, name in enumerate(column.split(':') if column else ()):
         seen[name.lower()] = _groups(
             cpus, lambda row, n=number: dict(enumerate(
-                row[column].split(':'))).get(n))
+                (row.get(column) or '').split(':'))).get(n))
     return {what: value for what, value in seen.items()
             if value or what == 'sizes'}
 

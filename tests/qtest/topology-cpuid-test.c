@@ -248,5 +248,12 @@ int main(int argc, char **argv)
                         "smp-cache.0.topology=socket,smp-cache.1.cache=l3,"
                         "smp-cache.1.topology=socket -smp 6,cores=3,threads=2",
                         compare_with_stock);
+    /* As libvirt says it to all machines, which asks for nothing */
+    qtest_add_data_func("/topology/cpuid/stock/clusters-1", INTEL
+                        "-machine q35 -smp 4,sockets=1,dies=1,clusters=1,"
+                        "cores=4,threads=1", compare_with_stock);
+    qtest_add_data_func("/topology/cpuid/stock/clusters-1-amd", AMD
+                        "-machine pc-i440fx-8.2 -smp 8,sockets=2,dies=1,"
+                        "clusters=1,cores=2,threads=2", compare_with_stock);
     return g_test_run();
 }

@@ -147,6 +147,10 @@ class Expect:
         found = []
         if sorted(cpus) != list(range(self.cpus)):
             return [f'CPUs {sorted(cpus)}']
+        for cpu in range(self.cpus):
+            extra = set(cpus[cpu]['caches']) - {'l1d', 'l1i', 'l2', 'l3'}
+            if extra:
+                found.append(f'CPU {cpu}: also {", ".join(sorted(extra))}')
         for name, size in self.spans.items():
             for cpu in range(self.cpus):
                 have = names[name](cpus[cpu])
@@ -174,6 +178,9 @@ def check(checks, title, expect, console):
     """Compare; Returns: what the guest said."""
     cpus, nodes = seen(console)
     found = expect.differences(cpus, NAMES)
+    present = f'present {span(0, expect.cpus, expect.cpus)} '
+    if present not in console:
+        found.append(f'not "{present.strip()}"')
     checks.check(not found, f'{title}: the guest sees what was asked for',
                  '; '.join(found[:4]) or console[-500:])
     return cpus, nodes
