@@ -35,6 +35,11 @@ static int64_t level_id(const CpuInstanceProperties *props, unsigned level)
 {
     const char *base = (const char *)props;
 
+    /* The same by another name */
+    if (levels[level].level == CPU_TOPOLOGY_LEVEL_MODULE &&
+        props->has_cluster_id) {
+        return -1;
+    }
     return *(const bool *)(base + levels[level].has)
            ? *(const int64_t *)(base + levels[level].id) : -1;
 }

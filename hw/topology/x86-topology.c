@@ -62,3 +62,21 @@ bool x86_topology_default_l2(MachineState *ms, CpuTopologyLevel model,
     }
     return true;
 }
+
+void x86_topology_cluster_id(const MachineState *ms,
+                             CpuInstanceProperties *props)
+{
+    if (ms->topology && ms->topology->clusters_given) {
+        props->has_cluster_id = true;
+        props->cluster_id = props->module_id;
+    }
+}
+
+/* For device_add with what query-hotpluggable-cpus tells */
+void x86_topology_add_cluster_id(Object *cpu)
+{
+    if (current_machine && current_machine->topology &&
+        current_machine->topology->clusters_given) {
+        object_property_add_alias(cpu, "cluster-id", cpu, "module-id");
+    }
+}

@@ -21,4 +21,12 @@
 bool x86_topology_default_l2(MachineState *ms, CpuTopologyLevel model,
                              Error **errp);
 
+/*
+ * Where clusters= was given, CPUs have a cluster-id as well, which is their
+ * module-id: management knows no other word between die and core
+ */
+void x86_topology_cluster_id(const MachineState *ms,
+                             CpuInstanceProperties *props);
+void x86_topology_add_cluster_id(Object *cpu);
+
 #endif

@@ -297,6 +297,32 @@ static void test_stock_x86(void)
     g_assert_cmpmem(ours->data, ours->len, stock->data, stock->len);
 }
 
+/* Management sorts CPUs by the words it knows, and plugs them by what it got */
+static void test_cluster_id(void)
+{
+    QTestState *qts = qtest_init("-machine q35 -cpu Skylake-Server "
+                                 "-smp 2,maxcpus=4,clusters=2,cores=2");
+    QDict *rsp = qtest_qmp(qts, "{ 'execute': 'query-hotpluggable-cpus' }");
+    const QListEntry *e;
+    unsigned clusters = 0;
+
+    QLIST_FOREACH_ENTRY(qdict_get_qlist(rsp, "return"), e) {
+        QDict *props = qdict_get_qdict(qobject_to(QDict, qlist_entry_obj(e)),
+                                       "props");
+
+        g_assert_cmpint(qdict_get_int(props, "cluster-id"), ==,
+                        qdict_get_int(props, "module-id"));
+        clusters |= 1 << qdict_get_int(props, "cluster-id");
+    }
+    g_assert_cmpuint(clusters, ==, 3);
+    qobject_unref(rsp);
+    qtest_qmp_assert_success(qts, "{ 'execute': 'device_add', 'arguments': {"
+                             "'driver': 'Skylake-Server-x86_64-cpu', "
+                             "'socket-id': 0, 'cluster-id': 1, 'core-id': 1, "
+                             "'thread-id': 0 } }");
+    qtest_quit(qts);
+}
+
 static void add_refusals(const Refusal *list, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
@@ -320,6 +346,7 @@ int main(int argc, char **argv)
         add_refusals(x86, ARRAY_SIZE(x86));
         qtest_add_func("/topology/smp/query", test_query_x86);
         qtest_add_func("/topology/smp/stock", test_stock_x86);
+        qtest_add_func("/topology/smp/cluster-id", test_cluster_id);
     }
     qtest_add_func("/topology/smp/numa", test_numa);
     return g_test_run();
