@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: nearmetal contributors
-"""The test behind test-measured-boot-image: scripts/measured-boot with disk
+"""The test behind long-measured-boot-image: scripts/measured-boot with disk
 images, and its comparison of two boots."""
 
 import json

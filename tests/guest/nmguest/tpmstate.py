@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: nearmetal contributors
-"""The test behind test-tpm-state: the TPM's state in snapshots, and where a
+"""The test behind long-tpm-state: the TPM's state in snapshots, and where a
 migration goes to a machine whose swtpm does not answer."""
 
 import hashlib

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: nearmetal contributors
-"""The test behind test-tpm-wiring: what Linux finds of tpm-tis-device's
+"""The test behind long-tpm-wiring: what Linux finds of tpm-tis-device's
 Physical Presence Interface and of its interrupt on the machine virt."""
 
 import os
