@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: nearmetal contributors
-"""The test behind test-tpm-swtpm: the real backend is killed, stopped and
+"""The test behind long-tpm-swtpm: the real backend is killed, stopped and
 restarted under a guest that uses its TPM all the time."""
 
 import os
