@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 nearmetal contributors */
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "json-fault.h"
+#include "rule-file.h"
+
+void rule_file_error(const char *filename, const char *text, Error **errp)
+{
+    JsonFault fault;
+
+    if (text && json_fault_find(text, &fault)) {
+        error_prepend(errp, "File '%s', line %u, column %u: %s: ", filename,
+                      fault.line, fault.column, fault.what);
+    } else {
+        error_prepend(errp, "File '%s': ", filename);
+    }
+}
