@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Copyright (C) 2026 nearmetal contributors
+ *
+ * Lists of the commands that the guest agent blocks or allows
+ *
+ * Whatever cannot be understood is an error: an agent that starts with a part
+ * of its list would do what somebody wanted to forbid.  GLib only.
+ */
+#ifndef NEARMETAL_RPC_LIST_H
+#define NEARMETAL_RPC_LIST_H
+
+#include <glib.h>
+
+/* Is there a command of this name? */
+typedef gboolean (*RpcExists)(const char *name);
+
+/**
+ * rpc_list_add: add the names in @text to the end of @list
+ * @text: names with commas or white space between them; "" is none
+ *
+ * Returns: NULL, or an error if @text has separators only; to be freed
+ */
+char *rpc_list_add(GList **list, const char *text);
+
+/**
+ * rpc_list_argument: an argument that belongs to no option
+ * @list: the list that the option right before it has begun, or NULL
+ *
+ * After a list it goes on with it, which is what becomes of "--block-rpcs=a b"
+ * when a service manager splits it.  Elsewhere it is ignored, unless it is the
+ * name of a command.
+ *
+ * Returns: NULL, or an error; to be freed
+ */
+char *rpc_list_argument(GList **list, const char *text, RpcExists exists);
+
+/**
+ * rpc_list_check: are all names of the list known?
+ * @option: for the message
+ *
+ * Returns: NULL, or an error; to be freed
+ */
+char *rpc_list_check(const GList *list, const char *option, RpcExists exists);
+
+#endif /* NEARMETAL_RPC_LIST_H */
