@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 nearmetal contributors */
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "qemu/bitmap.h"
+#include "hostmem-numa.h"
+
+#ifdef CONFIG_NUMA
+#include <numa.h>
+#include <numaif.h>
+#include "placement.h"
+
+QEMU_BUILD_BUG_ON(PLACEMENT_NODES != MAX_NODES);
+
+typedef struct NumaSetting {
+    HostMemPolicy policy;
+    DECLARE_BITMAP(nodes, MAX_NODES + 1);
+} NumaSetting;
+
+/* As 0-1,3 */
+static char *nodes_text(const unsigned long *nodes)
+{
+    GString *text = g_string_new(NULL);
+    unsigned long first = find_first_bit(nodes, MAX_NODES);
+
+    while (first < MAX_NODES) {
+        unsigned long end = find_next_zero_bit(nodes, MAX_NODES, first);
+
+        g_string_append_printf(text, "%s%lu", text->len ? "," : "", first);
+        if (end - first > 1) {
+            g_string_append_printf(text, "-%lu", end - 1);
+        }
+        first = find_next_bit(nodes, MAX_NODES, end);
+    }
+    return g_string_free(text, false);
+}
+
+/* The nodes that this process may have memory on */
+static void allowed_nodes(unsigned long *nodes)
+{
+    struct bitmask *allowed = numa_get_mems_allowed();
+
+    bitmap_zero(nodes, MAX_NODES + 1);
+    for (unsigned node = 0; node < MAX_NODES; node++) {
+        if (numa_bitmask_isbitset(allowed, node)) {
+            set_bit(node, nodes);
+        }
+    }
+    numa_bitmask_free(allowed);
+}
+
+static int bind_memory(HostMemoryBackend *backend, const NumaSetting *to,
+                       unsigned flags)
+{
+    void *ptr = memory_region_get_ram_ptr(&backend->mr);
+    uint64_t size = memory_region_size(&backend->mr);
+    int mode = to->policy;
+
+    if (mode == MPOL_DEFAULT) {
+        return mbind(ptr, size, mode, NULL, 0, 0);
+    }
+#ifdef HAVE_NUMA_HAS_PREFERRED_MANY
+    /* MPOL_PREFERRED takes the first node only */
+    if (mode == MPOL_PREFERRED && numa_has_preferred_many() > 0) {
+        mode = MPOL_PREFERRED_MANY;
+    }
+#endif
+    /* One more than there are, as the kernel cuts off the last one */
+    return mbind(ptr, size, mode, to->nodes, MAX_NODES + 1, flags);
+}
+
+/* Pages on @nodes, or -1 if the host can't tell */
+static int64_t count_pages(HostMemoryBackend *backend,
+                           const unsigned long *nodes)
+{
+    g_autofree Placement *area = g_new0(Placement, 1);
+    g_autofree char *error = NULL;
+    int64_t pages = 0;
+
+    area->start = (uintptr_t)memory_region_get_ram_ptr(&backend->mr);
+    area->end = area->start + memory_region_size(&backend->mr);
+    if (!placement_read_nodes(area, 1, "/proc/self", &error)) {
+        return -1;
+    }
+    for (unsigned node = 0; node < MAX_NODES; node++) {
+        pages += test_bit(node, nodes) ? area->pages[node] : 0;
+    }
+    return pages;
+}
+
+static bool change(HostMemoryBackend *backend, const NumaSetting *to,
+                   const char *property, const char *value, Error **errp)
+{
+    NumaSetting from = { .policy = backend->policy };
+    int64_t before = count_pages(backend, to->nodes), moved;
+    int err;
+
+    if (!bind_memory(backend, to, MPOL_MF_STRICT | MPOL_MF_MOVE)) {
+        backend->policy = to->policy;
+        bitmap_copy(backend->host_nodes, to->nodes, MAX_NODES + 1);
+        return true;
+    }
+    err = errno;
+    bitmap_copy(from.nodes, backend->host_nodes, MAX_NODES + 1);
+    bind_memory(backend, &from, 0);
+    moved = count_pages(backend, to->nodes) - before;
+    error_setg(errp, "Property '%s.%s' value %s: the memory cannot be moved: "
+               "%s; policy and host-nodes are as before, %" PRId64 " pages "
+               "have been moved already", object_get_typename(OBJECT(backend)),
+               property, value, strerror(err), before < 0 ? 0 : MAX(moved, 0));
+    return false;
+}
+
+static bool check_nodes(HostMemoryBackend *backend, const unsigned long *nodes,
+                        const char *text, Error **errp)
+{
+    const char *type = object_get_typename(OBJECT(backend));
+    DECLARE_BITMAP(allowed, MAX_NODES + 1);
+    g_autofree char *range = NULL;
+
+    allowed_nodes(allowed);
+    range = nodes_text(allowed);
+    if (bitmap_empty(nodes, MAX_NODES)) {
+        error_setg(errp, "Property '%s.host-nodes' value is an empty list, and "
+                   "must have one or more of the nodes %s; policy=default "
+                   "removes the binding", type, range);
+        return false;
+    }
+    for (unsigned node = 0; node < MAX_NODES; node++) {
+        if (test_bit(node, nodes) && !test_bit(node, allowed)) {
+            error_setg(errp, "Property '%s.host-nodes' value %u is not one of "
+                       "the nodes that QEMU may use, %s", type, node, range);
+            return false;
+        }
+    }
+    if (backend->policy == HOST_MEM_POLICY_DEFAULT) {
+        error_setg(errp, "Property '%s.host-nodes' value %s needs a policy: "
+                   "set policy to bind, interleave or preferred first", type,
+                   text);
+        return false;
+    }
+    return true;
+}
+
+bool hostmem_numa_set_nodes(HostMemoryBackend *backend,
+                            const unsigned long *nodes, Error **errp)
+{
+    g_autofree char *text = nodes_text(nodes);
+    NumaSetting to = { .policy = backend->policy };
+
+    if (to.policy == HOST_MEM_POLICY_DEFAULT &&
+        bitmap_empty(nodes, MAX_NODES)) {
+        return true;
+    }
+    if (!check_nodes(backend, nodes, text, errp)) {
+        return false;
+    }
+    bitmap_copy(to.nodes, nodes, MAX_NODES + 1);
+    return change(backend, &to, "host-nodes", text, errp);
+}
+
+bool hostmem_numa_set_policy(HostMemoryBackend *backend, HostMemPolicy policy,
+                             Error **errp)
+{
+    NumaSetting to = { .policy = policy };
+
+    if (policy == backend->policy) {
+        return true;
+    }
+    if (policy != HOST_MEM_POLICY_DEFAULT) {
+        bitmap_copy(to.nodes, backend->host_nodes, MAX_NODES + 1);
+        if (bitmap_empty(to.nodes, MAX_NODES)) {
+            allowed_nodes(to.nodes);
+        }
+    }
+    return change(backend, &to, "policy", HostMemPolicy_str(policy), errp);
+}
+
+#else /* CONFIG_NUMA */
+
+bool hostmem_numa_set_nodes(HostMemoryBackend *backend,
+                            const unsigned long *nodes, Error **errp)
+{
+    error_setg(errp, "NUMA node binding are not supported by this QEMU");
+    return false;
+}
+
+bool hostmem_numa_set_policy(HostMemoryBackend *backend, HostMemPolicy policy,
+                             Error **errp)
+{
+    if (policy == backend->policy) {
+        return true;
+    }
+    error_setg(errp, "NUMA policies are not supported by this QEMU");
+    return false;
+}
+
+#endif /* CONFIG_NUMA */

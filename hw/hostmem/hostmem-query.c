@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 nearmetal contributors */
+#include "qemu/osdep.h"
+#include "block/thread-pool.h"
+#include "qapi/error.h"
+#include "qapi/util.h"
+#include "hostmem-query.h"
+#include "placement.h"
+
+typedef struct Walk {
+    Placement *areas;
+    unsigned n;
+    char *error;
+} Walk;
+
+void hostmem_query_info(HostMemoryBackend *backend, Memdev *info)
+{
+    if (host_memory_backend_mr_inited(backend)) {
+        info->has_page_size = true;
+        info->page_size = host_memory_backend_pagesize(backend);
+    }
+    info->has_thp = true;
+    info->thp = backend->thp;
+}
+
+/* In a thread, without the BQL */
+static int walk_pages(void *opaque)
+{
+    Walk *walk = opaque;
+
+    return placement_read(walk->areas, walk->n, "/proc/self",
+                          &walk->error) ? 0 : -1;
+}
+
+/* The backend of that ID, referenced so that its memory stays where it is */
+static HostMemoryBackend *hold_backend(const Memdev *info, Placement *area)
+{
+    Object *obj = object_resolve_path_component(object_get_objects_root(),
+                                                info->id);
+    HostMemoryBackend *backend = MEMORY_BACKEND(obj);
+
+    object_ref(obj);
+    if (host_memory_backend_mr_inited(backend)) {
+        area->start = (uintptr_t)memory_region_get_ram_ptr(&backend->mr);
+        area->end = area->start + memory_region_size(&backend->mr);
+    }
+    return backend;
+}
+
+static MemdevPlacement *to_qapi(const Placement *area)
+{
+    MemdevPlacement *placement = g_new0(MemdevPlacement, 1);
+    MemdevNodeList **tail = &placement->nodes;
+
+    placement->huge_bytes = area->huge_bytes;
+    for (unsigned node = 0; node < PLACEMENT_NODES; node++) {
+        if (area->pages[node]) {
+            MemdevNode *info = g_new0(MemdevNode, 1);
+
+            info->node = node;
+            info->pages = area->pages[node];
+            QAPI_LIST_APPEND(tail, info);
+        }
+    }
+    return placement;
+}
+
+bool coroutine_fn hostmem_query_placement(MemdevList *list, Error **errp)
+{
+    unsigned n = QAPI_LIST_LENGTH(list), i = 0;
+    g_autofree Placement *areas = g_new0(Placement, n);
+    g_autofree HostMemoryBackend **backends = g_new0(HostMemoryBackend *, n);
+    Walk walk = { .areas = areas, .n = n };
+    MemdevList *l;
+
+    for (l = list; l; l = l->next, i++) {
+        backends[i] = hold_backend(l->value, &areas[i]);
+    }
+    thread_pool_submit_co(walk_pages, &walk);
+    i = 0;
+    for (l = list; l; l = l->next, i++) {
+        object_unref(OBJECT(backends[i]));
+        if (!walk.error) {
+            l->value->placement = to_qapi(&areas[i]);
+        }
+    }
+    if (walk.error) {
+        error_setg(errp, "Parameter 'placement' needs a host that tells where "
+                   "pages are: %s", walk.error);
+        g_free(walk.error);
+        return false;
+    }
+    return true;
+}

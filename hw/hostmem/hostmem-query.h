@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Copyright (C) 2026 nearmetal contributors
+ *
+ * What query-memdev tells beyond the properties of the backends
+ */
+#ifndef NEARMETAL_HOSTMEM_QUERY_H
+#define NEARMETAL_HOSTMEM_QUERY_H
+
+#include "qapi/qapi-types-machine.h"
+#include "system/hostmem.h"
+
+/* hostmem_query_info: fill in page size and transparent huge pages */
+void hostmem_query_info(HostMemoryBackend *backend, Memdev *info);
+
+/**
+ * hostmem_query_placement: fill in where the memory is
+ * @list: the backends, by their IDs
+ *
+ * The kernel walks all pages of QEMU for that, in a thread without the BQL
+ * while the coroutine waits.  Backends may be added and removed meanwhile.
+ *
+ * Returns: true on success, else false with an error
+ */
+bool coroutine_fn hostmem_query_placement(MemdevList *list, Error **errp);
+
+#endif /* NEARMETAL_HOSTMEM_QUERY_H */

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 nearmetal contributors */
+#include "qemu/osdep.h"
+#include "exec/ramblock.h"
+#include "qapi/error.h"
+#include "qemu/madvise.h"
+#include "hostmem-thp.h"
+
+static bool advise(HostMemoryBackend *backend, HostMemThp thp, Error **errp)
+{
+    int advice = thp == HOST_MEM_THP_ON ? QEMU_MADV_HUGEPAGE :
+                                          QEMU_MADV_NOHUGEPAGE;
+
+    if (qemu_madvise(memory_region_get_ram_ptr(&backend->mr),
+                     memory_region_size(&backend->mr), advice)) {
+        error_setg_errno(errp, errno, "Property '%s.thp' value %s: the host "
+                         "does not take the advice",
+                         object_get_typename(OBJECT(backend)),
+                         HostMemThp_str(thp));
+        return false;
+    }
+    return true;
+}
+
+static int get_thp(Object *obj, Error **errp)
+{
+    return MEMORY_BACKEND(obj)->thp;
+}
+
+static void set_thp(Object *obj, int thp, Error **errp)
+{
+    HostMemoryBackend *backend = MEMORY_BACKEND(obj);
+
+    if (!host_memory_backend_mr_inited(backend)) {
+        backend->thp = thp;
+        return;
+    }
+    if (thp == backend->thp) {
+        return;
+    }
+    if (thp == HOST_MEM_THP_INHERIT) {
+        error_setg(errp, "Property '%s.thp' value inherit is for new backends "
+                   "only; this one can be on or off",
+                   object_get_typename(obj));
+        return;
+    }
+    if (!advise(backend, thp, errp)) {
+        return;
+    }
+    /* For postcopy, which advises anew in the end */
+    if (thp == HOST_MEM_THP_ON) {
+        backend->mr.ram_block->flags &= ~RAM_NO_THP;
+    } else {
+        backend->mr.ram_block->flags |= RAM_NO_THP;
+    }
+    backend->thp = thp;
+}
+
+void hostmem_thp_class_init(ObjectClass *oc)
+{
+    object_class_property_add_enum(oc, "thp", "HostMemThp", &HostMemThp_lookup,
+                                   get_thp, set_thp);
+    object_class_property_set_description(oc, "thp",
+        "Transparent huge pages: on, off or inherit the host's setting");
+}
+
+uint32_t hostmem_thp_ram_flags(HostMemoryBackend *backend)
+{
+    return backend->thp == HOST_MEM_THP_ON ? 0 : RAM_NO_THP;
+}
+
+bool hostmem_thp_start(HostMemoryBackend *backend, Error **errp)
+{
+    /* On is what all memory gets, where the host can do it */
+    return backend->thp != HOST_MEM_THP_OFF ||
+           advise(backend, backend->thp, errp);
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 nearmetal contributors */
+#ifndef NATIVE_UNIT_TEST
+#include "qemu/osdep.h"
+#else
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#endif
+#include "placement.h"
+
+static Placement *find(Placement *list, unsigned n, guint64 start)
+{
+    for (unsigned i = 0; i < n; i++) {
+        if (start >= list[i].start && start < list[i].end) {
+            return &list[i];
+        }
+    }
+    return NULL;
+}
+
+void placement_numa_maps(Placement *list, unsigned n, const char *line)
+{
+    char *word;
+    Placement *area = find(list, n, g_ascii_strtoull(line, &word, 16));
+
+    if (!area || word == line) {
+        return;
+    }
+    /* " bind:0 anon=3 dirty=3 N0=1 N1=2 kernelpagesize_kB=4" */
+    while ((word = strstr(word, " N"))) {
+        char *end;
+        guint64 node = g_ascii_strtoull(word + 2, &end, 10);
+
+        if (end > word + 2 && *end == '=' && node < PLACEMENT_NODES) {
+            area->pages[node] += g_ascii_strtoull(end + 1, NULL, 10);
+        }
+        word += 2;
+    }
+}
+
+Placement *placement_smaps(Placement *list, unsigned n, Placement *current,
+                           const char *line)
+{
+    static const char *const huge[] = {
+        "AnonHugePages:", "ShmemPmdMapped:", "FilePmdMapped:",
+        "Shared_Hugetlb:", "Private_Hugetlb:",
+    };
+    char *end;
+    guint64 start = g_ascii_strtoull(line, &end, 16);
+
+    if (end > line && *end == '-') {
+        return find(list, n, start);
+    }
+    for (unsigned i = 0; current && i < G_N_ELEMENTS(huge); i++) {
+        if (g_str_has_prefix(line, huge[i])) {
+            current->huge_bytes += 1024 *
+                g_ascii_strtoull(line + strlen(huge[i]), NULL, 10);
+        }
+    }
+    return current;
+}
+
+static FILE *open_proc(const char *proc, const char *name, char **error)
+{
+    g_autofree char *path = g_build_filename(proc, name, NULL);
+    FILE *file = fopen(path, "re");
+
+    if (!file) {
+        *error = g_strdup_printf("'%s': %s", path, g_strerror(errno));
+    }
+    return file;
+}
+
+gboolean placement_read_nodes(Placement *list, unsigned n, const char *proc,
+                              char **error)
+{
+    FILE *file = open_proc(proc, "numa_maps", error);
+    char *line = NULL;
+    size_t size = 0;
+
+    if (!file) {
+        return FALSE;
+    }
+    while (getline(&line, &size, file) >= 0) {
+        placement_numa_maps(list, n, line);
+    }
+    free(line);
+    fclose(file);
+    return TRUE;
+}
+
+gboolean placement_read(Placement *list, unsigned n, const char *proc,
+                        char **error)
+{
+    Placement *current = NULL;
+    char *line = NULL;
+    size_t size = 0;
+    FILE *file;
+
+    if (!placement_read_nodes(list, n, proc, error)) {
+        return FALSE;
+    }
+    file = open_proc(proc, "smaps", error);
+    if (!file) {
+        return FALSE;
+    }
+    while (getline(&line, &size, file) >= 0) {
+        current = placement_smaps(list, n, current, line);
+    }
+    free(line);
+    fclose(file);
+    return TRUE;
+}
