@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 nearmetal contributors */
+#include "qemu/osdep.h"
+#include "hw/core/cpu.h"
+#include "hw/qdev-core.h"
+#include "iothread-tuning/host-cpus.h"
+#include "qapi/error.h"
+#include "qapi/qapi-builtin-visit.h"
+#include "qapi/qapi-visit-vcpu-affinity.h"
+#include "qapi/visitor.h"
+#include "qemu/error-report.h"
+#include "vcpu-affinity.h"
+
+#define REMEDY "set the affinity of the vCPU's thread from outside"
+
+static const HostCpusProperty cpu_affinity = {
+    .name = "cpu.cpu-affinity",
+    .remedy = REMEDY,
+};
+
+static const HostCpusProperty vcpu_affinity = {
+    .name = "machine.vcpu-affinity",
+    .remedy = REMEDY,
+};
+
+/* Of the one machine there is; NULL if nobody asked for anything */
+static VcpuAffinityList *wanted;
+
+static const VcpuAffinity *find(const VcpuAffinityList *list, unsigned vcpu)
+{
+    for (; list; list = list->next) {
+        if (list->value->vcpu == vcpu) {
+            return list->value;
+        }
+    }
+    return NULL;
+}
+
+/* With single-threaded TCG all vCPUs share one */
+static bool shares_thread(CPUState *cpu)
+{
+    CPUState *other;
+
+    CPU_FOREACH(other) {
+        if (other != cpu && other->thread == cpu->thread) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool set_affinity(const HostCpusProperty *property, CPUState *cpu,
+                         const uint16List *list, Error **errp)
+{
+    if (shares_thread(cpu)) {
+        error_setg(errp, "Property '%s' of vCPU %d cannot be set: all vCPUs "
+                   "share one thread; -accel tcg,thread=multi gives each its "
+                   "own", property->name, cpu->cpu_index);
+        return false;
+    }
+    return host_cpus_set(property, cpu->thread, list, errp);
+}
+
+static void set_cpu_affinity(Object *obj, Visitor *v, const char *name,
+                             void *opaque, Error **errp)
+{
+    g_autoptr(uint16List) list = host_cpus_visit(&cpu_affinity, v, name, errp);
+
+    if (!list) {
+        return;
+    }
+    if (CPU(obj)->unplug) {
+        error_setg(errp, "Property 'cpu.cpu-affinity' cannot be set: the vCPU "
+                   "is being unplugged");
+        return;
+    }
+    set_affinity(&cpu_affinity, CPU(obj), list, errp);
+}
+
+static void get_cpu_affinity(Object *obj, Visitor *v, const char *name,
+                             void *opaque, Error **errp)
+{
+    g_autoptr(uint16List) list = NULL;
+
+    if (!vcpu_affinity_query(CPU(obj), &list)) {
+        error_setg(errp, "Property 'cpu.cpu-affinity' cannot be read: the "
+                   "thread does not run, or this host does not tell");
+        return;
+    }
+    visit_type_uint16List(v, name, &list, errp);
+}
+
+static bool check_list(const VcpuAffinityList *list, Error **errp)
+{
+    for (; list; list = list->next) {
+        if (find(list->next, list->value->vcpu)) {
+            error_setg(errp, "Property 'machine.vcpu-affinity' has vCPU %u "
+                       "twice", list->value->vcpu);
+            return false;
+        }
+        if (!host_cpus_check(&vcpu_affinity, list->value->host_cpus, errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void set_vcpu_affinity(Object *obj, Visitor *v, const char *name,
+                              void *opaque, Error **errp)
+{
+    ERRP_GUARD();
+    VcpuAffinityList *list = NULL;
+
+    if (phase_check(PHASE_MACHINE_INITIALIZED)) {
+        error_setg(errp, "Property 'machine.vcpu-affinity' is for the start; "
+                   "set cpu-affinity of the CPU object, which query-cpus-fast "
+                   "names");
+        return;
+    }
+    if (!visit_type_VcpuAffinityList(v, name, &list, errp)) {
+        error_prepend(errp, "Property 'machine.vcpu-affinity' takes a list of "
+                      "vcpu and host-cpus: ");
+        return;
+    }
+    if (!check_list(list, errp)) {
+        qapi_free_VcpuAffinityList(list);
+        return;
+    }
+    qapi_free_VcpuAffinityList(wanted);
+    wanted = list;
+}
+
+static void get_vcpu_affinity(Object *obj, Visitor *v, const char *name,
+                              void *opaque, Error **errp)
+{
+    visit_type_VcpuAffinityList(v, name, &wanted, errp);
+}
+
+void vcpu_affinity_class_init(ObjectClass *oc)
+{
+    object_class_property_add(oc, "vcpu-affinity", "VcpuAffinityProperties",
+                              get_vcpu_affinity, set_vcpu_affinity, NULL, NULL);
+    object_class_property_set_description(oc, "vcpu-affinity",
+        "Host CPUs that the threads of vCPUs may run on");
+}
+
+bool vcpu_affinity_check(MachineState *machine, Error **errp)
+{
+    for (VcpuAffinityList *l = wanted; l; l = l->next) {
+        if (l->value->vcpu >= machine->smp.max_cpus) {
+            error_setg(errp, "Property 'machine.vcpu-affinity' vcpu %u is out "
+                       "of range: 0 to %u", l->value->vcpu,
+                       machine->smp.max_cpus - 1);
+            return false;
+        }
+    }
+    return true;
+}
+
+void vcpu_affinity_started(CPUState *cpu)
+{
+    const VcpuAffinity *affinity = find(wanted, cpu->cpu_index);
+    Error *err = NULL;
+
+    /* Not of the class, so that models of CPUs are described as ever */
+    if (!object_property_find(OBJECT(cpu), "cpu-affinity")) {
+        object_property_add(OBJECT(cpu), "cpu-affinity", "uint16List",
+                            get_cpu_affinity, set_cpu_affinity, NULL, NULL);
+        object_property_set_description(OBJECT(cpu), "cpu-affinity",
+            "Host CPUs that the thread may run on");
+    }
+    if (!affinity ||
+        set_affinity(&vcpu_affinity, cpu, affinity->host_cpus, &err)) {
+        return;
+    }
+    if (!phase_check(PHASE_MACHINE_READY)) {
+        error_report_err(err);
+        exit(EXIT_FAILURE);
+    }
+    warn_report_err(err);
+}
+
+bool vcpu_affinity_query(CPUState *cpu, uint16List **cpus)
+{
+    return cpu->created && !cpu->unplug && host_cpus_get(cpu->thread, cpus);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Copyright (C) 2026 nearmetal contributors
+ *
+ * The host CPUs that a thread runs on, as properties have them
+ *
+ * CPUs are checked against what the kernel allows before anything is changed,
+ * and reading asks the kernel, so that it also shows what a management layer
+ * has set from outside.  All functions run under the BQL.
+ */
+#ifndef IOTHREAD_TUNING_HOST_CPUS_H
+#define IOTHREAD_TUNING_HOST_CPUS_H
+
+#include "qapi/qapi-builtin-types.h"
+#include "qapi/visitor.h"
+#include "qemu/thread.h"
+
+/* What error messages say */
+typedef struct HostCpusProperty {
+    const char *name;           /* such as "iothread.cpu-affinity" */
+    const char *remedy;         /* what else to do in a sandbox */
+} HostCpusProperty;
+
+/**
+ * host_cpus_visit: read a list of CPUs that the host allows
+ * @name: of the property, for the visitor
+ *
+ * Returns: the list, to be freed; NULL with an error if it is none
+ */
+uint16List *host_cpus_visit(const HostCpusProperty *property, Visitor *v,
+                            const char *name, Error **errp);
+
+/**
+ * host_cpus_check: are these one or more CPUs that the host allows?
+ *
+ * Returns: false with an error if they are not
+ */
+bool host_cpus_check(const HostCpusProperty *property, const uint16List *list,
+                     Error **errp);
+
+/**
+ * host_cpus_set: let the thread run there and nowhere else
+ *
+ * Returns: false with an error if the kernel refuses; nothing has changed then
+ */
+bool host_cpus_set(const HostCpusProperty *property, QemuThread *thread,
+                   const uint16List *list, Error **errp);
+
+/**
+ * host_cpus_get: the CPUs that the kernel lets the thread run on
+ * @list: where to store them, to be freed by the caller
+ *
+ * Returns: false if the host can't tell
+ */
+bool host_cpus_get(QemuThread *thread, uint16List **list);
+
+#endif /* IOTHREAD_TUNING_HOST_CPUS_H */
