@@ -79,7 +79,8 @@ static void *probe_run(void *opaque)
 /*
  * Which CPUs may a thread run on?  The kernel drops those that it does not have
  * or that a cpuset excludes without a word, and that must not happen to those
- * that somebody asked for.  So ask for all of them with a thread that has nothing to lose.
+ * that somebody asked for.  So ask for all of them with a thread that has
+ * nothing to lose.
  */
 static AffinityProbe probe_affinity(void)
 {

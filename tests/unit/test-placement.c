@@ -65,7 +65,7 @@ static void test_smaps(void)
 
 static void test_self(void)
 {
-    size_t page = getpagesize(), size = 64 * page;
+    size_t page = sysconf(_SC_PAGESIZE), size = 64 * page;
     /* A mapping of its own, as flags differ from those of the neighbours */
     char *area = mmap(NULL, size + 2 * page, PROT_NONE,
                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
