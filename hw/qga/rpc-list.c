@@ -6,7 +6,7 @@
 #include <string.h>
 #include "rpc-list.h"
 
-#define SEPARATORS ", \t\r\n"
+#define SEPARATORS ",; \t\r\n"
 
 char *rpc_list_add(GList **list, const char *text)
 {

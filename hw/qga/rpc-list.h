@@ -17,7 +17,8 @@ typedef gboolean (*RpcExists)(const char *name);
 
 /**
  * rpc_list_add: add the names in @text to the end of @list
- * @text: names with commas or white space between them; "" is none
+ * @text: names with commas, semicolons or white space between them;
+ *        "" is none
  *
  * Returns: NULL, or an error if @text has separators only; to be freed
  */

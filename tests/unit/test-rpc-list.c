@@ -44,6 +44,7 @@ static void test_add(void)
     /* As ever, the names of one option are stored last one first */
     expect_list("a,b", "c,d", "b+a+d+c+");
     expect_list("a b", "c\td\n", "b+a+d+c+");
+    expect_list("a;b;", "c", "b+a+c+");
     expect_list(" a, b,,c ,", "", "c+b+a+");
 }
 
