@@ -49,6 +49,17 @@ static char *cpu_set_to_text(const CpuSet *set)
     return g_string_free(text, false);
 }
 
+char *host_cpus_text(const uint16List *list)
+{
+    g_autofree unsigned long *cpus = bitmap_new(HOST_CPUS_MAX);
+    CpuSet set = { cpus, HOST_CPUS_MAX };
+
+    for (; list; list = list->next) {
+        set_bit(list->value, cpus);
+    }
+    return cpu_set_to_text(&set);
+}
+
 /* The host functions return a positive errno, or -ENOSYS */
 static int thread_set_cpus(QemuThread *thread, const uint16List *list)
 {

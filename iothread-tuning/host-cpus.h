@@ -54,4 +54,7 @@ bool host_cpus_set(const HostCpusProperty *property, QemuThread *thread,
  */
 bool host_cpus_get(QemuThread *thread, uint16List **list);
 
+/* host_cpus_text: as people write them, "0-3,6"; to be freed */
+char *host_cpus_text(const uint16List *list);
+
 #endif /* IOTHREAD_TUNING_HOST_CPUS_H */

@@ -34,7 +34,10 @@ static void set_cpu_affinity(Object *obj, Visitor *v, const char *name,
         affinity->wanted = g_steal_pointer(&list);
         return;
     }
-    host_cpus_set(&cpu_affinity, affinity->thread, list, errp);
+    if (host_cpus_set(&cpu_affinity, affinity->thread, list, errp)) {
+        qapi_free_uint16List(affinity->requested);
+        affinity->requested = g_steal_pointer(&list);
+    }
 }
 
 static void get_cpu_affinity(Object *obj, Visitor *v, const char *name,
@@ -93,10 +96,10 @@ void iothread_affinity_create_thread(IOThreadAffinity *affinity,
 bool iothread_affinity_started(IOThreadAffinity *affinity, QemuThread *thread,
                                Error **errp)
 {
-    g_autoptr(uint16List) wanted = g_steal_pointer(&affinity->wanted);
-
     affinity->thread = thread;
-    return !wanted || host_cpus_set(&cpu_affinity, thread, wanted, errp);
+    affinity->requested = g_steal_pointer(&affinity->wanted);
+    return !affinity->requested ||
+           host_cpus_set(&cpu_affinity, thread, affinity->requested, errp);
 }
 
 bool iothread_affinity_query(IOThreadAffinity *affinity, uint16List **cpus)
@@ -109,4 +112,6 @@ void iothread_affinity_cleanup(IOThreadAffinity *affinity)
     affinity->thread = NULL;
     qapi_free_uint16List(affinity->wanted);
     affinity->wanted = NULL;
+    qapi_free_uint16List(affinity->requested);
+    affinity->requested = NULL;
 }

@@ -26,6 +26,7 @@
 typedef struct IOThreadAffinity {
     QemuThread *thread;         /* NULL until it runs */
     uint16List *wanted;         /* CPUs to run on, until it runs */
+    uint16List *requested;      /* those last asked for, once it runs */
     ThreadContext *context;     /* creates the thread, may be NULL */
 } IOThreadAffinity;
 

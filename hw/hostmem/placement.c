@@ -20,6 +20,36 @@ static Placement *find(Placement *list, unsigned n, guint64 start)
     return NULL;
 }
 
+static void merge_text(char *text, const char *more)
+{
+    if (!*text) {
+        g_strlcpy(text, more, PLACEMENT_TEXT);
+    } else if (strcmp(text, more)) {
+        g_strlcpy(text, PLACEMENT_MIXED, PLACEMENT_TEXT);
+    }
+}
+
+/* After the address: "bind:0", or "prefer (many):0" */
+static void add_policy(Placement *area, const char *words)
+{
+    g_auto(GStrv) word = g_strsplit(words, " ", 3);
+    g_autofree char *text = NULL;
+
+    if (!word[0]) {
+        return;
+    }
+    g_strchomp(word[0]);
+    if (g_str_has_prefix(word[0], "prefer")) {
+        const char *nodes = strchr(word[1] && *word[1] == '(' ? word[1] :
+                                                                word[0], ':');
+
+        text = g_strdup_printf("preferred%s", nodes ?: "");
+    } else {
+        text = g_strdup(word[0]);
+    }
+    merge_text(area->policy, text);
+}
+
 void placement_numa_maps(Placement *list, unsigned n, const char *line)
 {
     char *word;
@@ -28,6 +58,7 @@ void placement_numa_maps(Placement *list, unsigned n, const char *line)
     if (!area || word == line) {
         return;
     }
+    add_policy(area, word + strspn(word, " "));
     /* " bind:0 anon=3 dirty=3 N0=1 N1=2 kernelpagesize_kB=4" */
     while ((word = strstr(word, " N"))) {
         char *end;
@@ -38,6 +69,17 @@ void placement_numa_maps(Placement *list, unsigned n, const char *line)
         }
         word += 2;
     }
+}
+
+/* "VmFlags: rd wr mr mw me dc ac sd hg" */
+static void add_flags(Placement *area, const char *flags)
+{
+    g_auto(GStrv) flag = g_strsplit_set(flags, " \n", -1);
+    const gchar *const *list = (const gchar *const *)flag;
+
+    merge_text(area->thp, g_strv_contains(list, "ht") ? "hugetlb" :
+                          g_strv_contains(list, "hg") ? "on" :
+                          g_strv_contains(list, "nh") ? "off" : "inherit");
 }
 
 Placement *placement_smaps(Placement *list, unsigned n, Placement *current,
@@ -58,6 +100,9 @@ Placement *placement_smaps(Placement *list, unsigned n, Placement *current,
             current->huge_bytes += 1024 *
                 g_ascii_strtoull(line + strlen(huge[i]), NULL, 10);
         }
+    }
+    if (current && g_str_has_prefix(line, "VmFlags:")) {
+        add_flags(current, line + strlen("VmFlags:"));
     }
     return current;
 }

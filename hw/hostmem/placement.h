@@ -14,12 +14,18 @@
 
 #define PLACEMENT_NODES 128
 
+/* What differs between the mappings of an area is said to be this */
+#define PLACEMENT_MIXED "mixed"
+#define PLACEMENT_TEXT 128
+
 /* A memory area; the kernel's mappings begin where areas do, or later */
 typedef struct Placement {
     guint64 start;
     guint64 end;
     guint64 pages[PLACEMENT_NODES];     /* mapped pages on each node */
     guint64 huge_bytes;                 /* of them, in huge pages */
+    char policy[PLACEMENT_TEXT];        /* such as "bind:0-1"; "" unknown */
+    char thp[PLACEMENT_TEXT];           /* on, off, inherit or hugetlb */
 } Placement;
 
 /**

@@ -7,6 +7,7 @@
 #include "qapi/error.h"
 #include "qapi/qapi-builtin-visit.h"
 #include "qapi/qapi-visit-vcpu-affinity.h"
+#include "qapi/util.h"
 #include "qapi/visitor.h"
 #include "qemu/error-report.h"
 #include "vcpu-affinity.h"
@@ -26,7 +27,7 @@ static const HostCpusProperty vcpu_affinity = {
 /* Of the one machine there is; NULL if nobody asked for anything */
 static VcpuAffinityList *wanted;
 
-static const VcpuAffinity *find(const VcpuAffinityList *list, unsigned vcpu)
+static VcpuAffinity *find(VcpuAffinityList *list, unsigned vcpu)
 {
     for (; list; list = list->next) {
         if (list->value->vcpu == vcpu) {
@@ -61,6 +62,19 @@ static bool set_affinity(const HostCpusProperty *property, CPUState *cpu,
     return host_cpus_set(property, cpu->thread, list, errp);
 }
 
+static void remember(unsigned vcpu, uint16List *list)
+{
+    VcpuAffinity *affinity = find(wanted, vcpu);
+
+    if (!affinity) {
+        affinity = g_new0(VcpuAffinity, 1);
+        affinity->vcpu = vcpu;
+        QAPI_LIST_PREPEND(wanted, affinity);
+    }
+    qapi_free_uint16List(affinity->host_cpus);
+    affinity->host_cpus = list;
+}
+
 static void set_cpu_affinity(Object *obj, Visitor *v, const char *name,
                              void *opaque, Error **errp)
 {
@@ -74,7 +88,9 @@ static void set_cpu_affinity(Object *obj, Visitor *v, const char *name,
                    "is being unplugged");
         return;
     }
-    set_affinity(&cpu_affinity, CPU(obj), list, errp);
+    if (set_affinity(&cpu_affinity, CPU(obj), list, errp)) {
+        remember(CPU(obj)->cpu_index, g_steal_pointer(&list));
+    }
 }
 
 static void get_cpu_affinity(Object *obj, Visitor *v, const char *name,
@@ -90,7 +106,7 @@ static void get_cpu_affinity(Object *obj, Visitor *v, const char *name,
     visit_type_uint16List(v, name, &list, errp);
 }
 
-static bool check_list(const VcpuAffinityList *list, Error **errp)
+static bool check_list(VcpuAffinityList *list, Error **errp)
 {
     for (; list; list = list->next) {
         if (find(list->next, list->value->vcpu)) {
@@ -183,4 +199,11 @@ void vcpu_affinity_started(CPUState *cpu)
 bool vcpu_affinity_query(CPUState *cpu, uint16List **cpus)
 {
     return cpu->created && !cpu->unplug && host_cpus_get(cpu->thread, cpus);
+}
+
+const uint16List *vcpu_affinity_requested(CPUState *cpu)
+{
+    const VcpuAffinity *affinity = find(wanted, cpu->cpu_index);
+
+    return affinity ? affinity->host_cpus : NULL;
 }

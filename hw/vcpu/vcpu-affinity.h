@@ -5,8 +5,9 @@
  * The host CPUs that the threads of vCPUs run on: machine property
  * vcpu-affinity, and cpu-affinity of each vCPU
  *
- * vcpu-affinity is for the start, and for vCPUs that are plugged in later;
- * cpu-affinity is there from when the thread runs, and is what the kernel has.
+ * vcpu-affinity is for the start, and for vCPUs that are plugged in later; it
+ * tells what was last asked for.  cpu-affinity is there from when the thread
+ * runs, and is what the kernel has.
  * Under the BQL.
  */
 #ifndef NEARMETAL_VCPU_AFFINITY_H
@@ -40,5 +41,8 @@ void vcpu_affinity_started(CPUState *cpu);
  * Returns: false if the thread does not run or the host can't tell
  */
 bool vcpu_affinity_query(CPUState *cpu, uint16List **cpus);
+
+/* vcpu_affinity_requested: the CPUs last asked for, NULL if nobody did */
+const uint16List *vcpu_affinity_requested(CPUState *cpu);
 
 #endif /* NEARMETAL_VCPU_AFFINITY_H */

@@ -37,6 +37,43 @@ static void test_numa_maps(void)
     g_assert_cmpuint(list[1].pages[1], ==, 0);
     g_assert_cmpuint(list[1].pages[3], ==, 0);
     g_assert_cmpuint(list[1].pages[5], ==, 0);
+    g_assert_cmpstr(list[0].policy, ==, "mixed");
+}
+
+static void expect_policy(const char *words, const char *policy)
+{
+    Placement p = { .start = 0x1000, .end = 0x2000 };
+    g_autofree char *line = g_strdup_printf("1000 %s", words);
+
+    placement_numa_maps(&p, 1, line);
+    g_assert_cmpstr(p.policy, ==, policy);
+}
+
+static void test_policies(void)
+{
+    expect_policy("default anon=1 N0=1", "default");
+    expect_policy("bind:0-1,3 anon=1 N0=1", "bind:0-1,3");
+    expect_policy("interleave:0\n", "interleave:0");
+    expect_policy("prefer:2 anon=1", "preferred:2");
+    expect_policy("prefer (many):0-1 anon=1", "preferred:0-1");
+    expect_policy("", "");
+}
+
+static void expect_flags(const char *flags, const char *thp)
+{
+    Placement p = { .start = 0x1000, .end = 0x2000 };
+    g_autofree char *line = g_strdup_printf("VmFlags: rd wr %s \n", flags);
+
+    g_assert_true(placement_smaps(&p, 1, &p, line) == &p);
+    g_assert_cmpstr(p.thp, ==, thp);
+}
+
+static void test_flags(void)
+{
+    expect_flags("dd hg", "on");
+    expect_flags("nh mg", "off");
+    expect_flags("ac", "inherit");
+    expect_flags("ht hg", "hugetlb");
 }
 
 static void test_smaps(void)
@@ -103,6 +140,8 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/placement/numa-maps", test_numa_maps);
+    g_test_add_func("/placement/policies", test_policies);
+    g_test_add_func("/placement/flags", test_flags);
     g_test_add_func("/placement/smaps", test_smaps);
     g_test_add_func("/placement/self", test_self);
     g_test_add_func("/placement/missing", test_missing);

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Copyright (C) 2026 nearmetal contributors
+ *
+ * info tuning
+ */
+#include "qemu/osdep.h"
+#include "monitor/hmp.h"
+#include "monitor/monitor.h"
+#include "qapi/qapi-commands-tuning.h"
+
+static int widest(int least, const char *text)
+{
+    return MAX(least, text ? (int)strlen(text) : 1);
+}
+
+void coroutine_fn hmp_info_tuning(Monitor *mon, const QDict *qdict)
+{
+    TuningItemList *list = qmp_query_tuning(NULL), *l;
+    int object = 6, requested = 9, effective = 9;
+
+    for (l = list; l; l = l->next) {
+        object = widest(object, l->value->object);
+        requested = widest(requested, l->value->requested);
+        effective = widest(effective, l->value->effective);
+    }
+    monitor_printf(mon, "%-12s %-*s  %-17s %-*s  %-*s  %-11s  %s\n", "AREA",
+                   object, "OBJECT", "SETTING", requested, "REQUESTED",
+                   effective, "EFFECTIVE", "STATUS", "REASON");
+    for (l = list; l; l = l->next) {
+        const TuningItem *item = l->value;
+
+        monitor_printf(mon, "%-12s %-*s  %-17s %-*s  %-*s  %-11s  %s\n",
+                       TuningArea_str(item->area), object, item->object,
+                       item->setting, requested, item->requested ?: "-",
+                       effective, item->effective ?: "-",
+                       TuningStatus_str(item->status), item->reason ?: "-");
+    }
+    qapi_free_TuningItemList(list);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Copyright (C) 2026 nearmetal contributors
+ *
+ * query-tuning: what was requested, and what there is
+ *
+ * Each area appends its items to a list; under the BQL, which only
+ * tuning_memory() lets go while it waits.
+ */
+#ifndef NEARMETAL_TUNING_H
+#define NEARMETAL_TUNING_H
+
+#include "qapi/qapi-types-tuning.h"
+#include "qom/object.h"
+
+typedef struct TuningList {
+    TuningItemList *head;
+    TuningItemList **tail;
+} TuningList;
+
+/**
+ * tuning_add: append an item, with the status that follows from the texts
+ * @requested: NULL if nothing was; freed with the list
+ * @effective: NULL if it can't be told; freed with the list
+ *
+ * Returns: the item, to add a reason or another status
+ */
+TuningItem *tuning_add(TuningList *list, TuningArea area, Object *obj,
+                       const char *setting, char *requested, char *effective);
+
+void tuning_halt_polling(TuningList *list);
+void tuning_threads(TuningList *list);
+void tuning_topology(TuningList *list);
+void tuning_msix(TuningList *list);
+void tuning_tpm(TuningList *list);
+
+/* tuning_memory: huge pages, transparent ones, nodes */
+void coroutine_fn tuning_memory(TuningList *list);
+
+#endif /* NEARMETAL_TUNING_H */
