@@ -5,6 +5,7 @@
 #include "hw/core/cpu.h"
 #include "hw/qdev-core.h"
 #include "hw/nearmetal/vcpu/vcpu-affinity.h"
+#include "iothread-tuning/aio-policy.h"
 #include "iothread-tuning/host-cpus.h"
 #include "qapi/error.h"
 #include "system/iothread.h"
@@ -53,6 +54,21 @@ static void add_affinity(TuningList *list, TuningArea area, Object *obj,
     qapi_free_uint16List(effective);
 }
 
+/* What the event loop has been told, which is not the property's field */
+static void add_polling(TuningList *list, IOThread *iothread)
+{
+    AioPolicy *policy = iothread->ctx ? iothread->ctx->policy : NULL;
+    char *effective = NULL;
+    PollParams params;
+    uint32_t seen;
+
+    if (policy && poll_params_take(&policy->shared, &params, &seen)) {
+        effective = g_strdup_printf("%" PRId64, (int64_t)params.max_ns);
+    }
+    tuning_add(list, TUNING_AREA_IOTHREAD, OBJECT(iothread), "poll-max-ns",
+               g_strdup_printf("%" PRId64, iothread->poll_max_ns), effective);
+}
+
 static int add_iothread(Object *obj, void *opaque)
 {
     IOThread *iothread = (IOThread *)object_dynamic_cast(obj, TYPE_IOTHREAD);
@@ -62,6 +78,7 @@ static int add_iothread(Object *obj, void *opaque)
         iothread_affinity_query(&iothread->affinity, &cpus);
         add_affinity(opaque, TUNING_AREA_IOTHREAD, obj,
                      iothread->affinity.requested, cpus);
+        add_polling(opaque, iothread);
     }
     return 0;
 }
