@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: nearmetal contributors
+"""What a check finds, and what all of them look at."""
+
+import functools
+import os
+import shlex
+import time
+from dataclasses import dataclass, field
+
+from . import hostcheckcpus
+from .hostcheckroot import Unreadable
+
+PASS, WARN, FAIL, SKIP = 'PASS', 'WARN', 'FAIL', 'SKIP'
+TRUE = ('1', 'y', 'Y', 't', 'T', 'on', 'On', 'ON', 'yes')
+
+
+@dataclass
+class Result:
+    """VALUE is what was found, or why nothing was; FIX are shell commands."""
+    status: str
+    value: str
+    remedy: str = ''
+    fix: list = field(default_factory=list)
+    subject: str = ''
+    data: dict = None
+    check: str = ''
+
+
+def passed(value, subject='', data=None):
+    return Result(PASS, value, subject=subject, data=data)
+
+
+def warn(value, remedy, *fix, subject='', data=None):
+    return Result(WARN, value, remedy, list(fix), subject, data)
+
+
+def failed(value, remedy, *fix, subject=''):
+    return Result(FAIL, value, remedy, list(fix), subject)
+
+
+def skipped(reason, subject='', remedy=''):
+    return Result(SKIP, reason, remedy, subject=subject)
+
+
+def write(value, path):
+    """The command that sets a file of the kernel."""
+    return f'echo {shlex.quote(str(value))} > {shlex.quote(path)}'
+
+
+def count(number, noun):
+    return f'{number} {noun}' + ('' if number == 1 else 's')
+
+
+class Host:
+    """What several checks want to know about the host, looked up once."""
+
+    def __init__(self, root, vm=None, seconds=1.0, wait=time.sleep):
+        self.root = root
+        self.vm = vm                # a monitor of a running VM
+        self.seconds = seconds      # between two looks at a counter
+        self.wait = wait
+
+    @functools.cached_property
+    def arch(self):
+        """Of the host that ROOT shows: x86_64, aarch64 or ''."""
+        text = self.cpuinfo
+        if 'vendor_id' in text:
+            return 'x86_64'
+        if 'CPU implementer' in text:
+            return 'aarch64'
+        return os.uname().machine if self.root.real else ''
+
+    @functools.cached_property
+    def cpuinfo(self):
+        """That of the first CPU: there may be hundreds."""
+        try:
+            return self.root.text('/proc/cpuinfo', 16 << 20).split('\n\n')[0]
+        except Unreadable:
+            return ''
+
+    @functools.cached_property
+    def cpu_flags(self):
+        for line in self.cpuinfo.split('\n'):
+            name, _, words = line.partition(':')
+            if name.strip() in ('flags', 'Features'):
+                return set(words.split())
+        return set()
+
+    @functools.cached_property
+    def guest(self):
+        """Is this a VM itself?  Arm has no flag for it, but firmware tells."""
+        if self.arch == 'x86_64':
+            return 'hypervisor' in self.cpu_flags
+        if self.root.present('/proc/device-tree/hypervisor'):
+            return True
+        for name in ('sys_vendor', 'product_name'):
+            try:
+                text = self.root.text('/sys/class/dmi/id/' + name)
+            except Unreadable:
+                continue
+            if text.startswith(('QEMU', 'KVM', 'Amazon EC2', 'Google')):
+                return True
+        return False
+
+    @functools.cached_property
+    def parameters(self):
+        """The kernel's command line; '-' is '_' in names, as to the kernel."""
+        found = {}
+        try:
+            words = self.root.text('/proc/cmdline').split()
+        except Unreadable:
+            return found
+        for word in words:
+            name, _, value = word.partition('=')
+            found[name.replace('-', '_')] = value.strip('"')
+        return found
+
+    @functools.cached_property
+    def log(self):
+        """The kernel's messages, '' if they cannot be read."""
+        return self.root.output('dmesg')
+
+    @functools.cached_property
+    def online(self):
+        return hostcheckcpus.online(self.root)
+
+    @functools.cached_property
+    def nodes(self):
+        """Numbers of the NUMA nodes that have memory."""
+        return sorted(hostcheckcpus.cpu_file(
+            self.root, '/sys/devices/system/node/has_memory'))
+
+    @functools.cached_property
+    def vms(self):
+        return hostcheckcpus.processes(self.root)
+
+    def node_cpus(self, node):
+        return hostcheckcpus.cpu_file(
+            self.root, f'/sys/devices/system/node/node{node}/cpulist')
