@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: nearmetal contributors
+"""Who can reach libvirt over the network, and how they prove who they are."""
+
+import os
+import re
+import shlex
+from dataclasses import dataclass
+
+from .hostcheckresult import failed, passed, skipped, warn
+from .hostcheckroot import Unreadable
+
+DAEMONS = ('libvirtd', 'virtproxyd')
+PORTS = {'tcp': 16509, 'tls': 16514}
+# As the daemons have it where the file says nothing
+DEFAULTS = {'listen_tls': '1', 'listen_tcp': '0', 'auth_tcp': 'sasl',
+            'auth_tls': 'none', 'tls_no_verify_certificate': '0'}
+UNITS = '/etc/systemd/system'
+SASL = '/etc/sasl2/libvirt.conf'
+# By what is wrong with them
+WEAK = {'digest-md5': 'broken (RFC 6331)', 'cram-md5': 'MD5',
+        'plain': 'the password itself', 'login': 'the password itself',
+        'ntlm': 'MD4', 'scram-sha-1': 'SHA-1', 'scram-sha-1-plus': 'SHA-1'}
+# Those that encrypt what follows; without TLS libvirt takes no others
+ENCRYPTING = ('gssapi', 'digest-md5', 'gs2-krb5', 'kerberos_v4')
+SETTING = re.compile(r'''\s*(\w+)\s*=\s*(?:"([^"]*)"|'([^']*)'|(\d+))\s*'''
+                     r'(?:#.*)?$')
+
+
+@dataclass
+class Daemon:
+    """One that may listen, and how, as far as the files tell."""
+    name: str
+    settings: dict
+    sockets: dict           # by 'tcp' and 'tls': what makes it listen, or None
+    trouble: str = ''       # why the configuration cannot be told
+
+    def auth(self, kind):
+        return self.settings['auth_' + kind].lower()
+
+
+def configuration(host, path):
+    """The settings named above; of two the first counts, as to libvirt."""
+    found = dict(DEFAULTS)
+    seen = set()
+    for line in host.root.text(path).split('\n'):
+        name = line.split('=')[0].strip()
+        if name not in DEFAULTS or name in seen:
+            continue
+        match = SETTING.match(line)
+        if not match:
+            raise Unreadable(path, f'cannot be understood at {name}')
+        seen.add(name)
+        found[name] = next(value for value in match.groups()[1:]
+                           if value is not None)
+    return found
+
+
+# --- does it listen? --------------------------------------------------------
+
+def open_ports(host):
+    """Ports that are listened to, on other addresses than the loopback's."""
+    found = set()
+    for path in ('/proc/net/tcp', '/proc/net/tcp6'):
+        try:
+            lines = host.root.text(path, 64 << 20).split('\n')[1:]
+        except Unreadable:
+            continue
+        for line in lines:
+            words = line.split()
+            if len(words) < 4 or words[3] != '0A' or ':' not in words[1]:
+                continue
+            address, _, port = words[1].rpartition(':')
+            if not loopback(address):
+                found.add(int(port, 16))
+    return found
+
+
+def loopback(address):
+    """127.x.y.z, ::1, or the first in the second's clothes; in words of four
+    bytes, each as a little-endian host has them."""
+    return (re.fullmatch(r'[0-9A-F]{6}7F', address) is not None
+            or address == '0' * 24 + '01000000'
+            or re.fullmatch(r'0{16}FFFF0000[0-9A-F]{6}7F', address)
+            is not None)
+
+
+def unit_enabled(host, unit):
+    """Wanted by any target; systemctl enable makes such links."""
+    for folder in host.root.names(UNITS):
+        if folder.endswith(('.wants', '.requires')) and host.root.present(
+                f'{UNITS}/{folder}/{unit}'):
+            return True
+    return False
+
+
+def option_files(host, name):
+    """Files that may give the daemon the option --listen."""
+    folder = f'{UNITS}/{name}.service'
+    return ([f'/etc/sysconfig/{name}', f'/etc/default/{name}', folder]
+            + [f'{folder}.d/{one}' for one in host.root.names(folder + '.d')])
+
+
+def told_to_listen(host, name):
+    """The file, or the process, that has the option --listen (-l)."""
+    for path in option_files(host, name):
+        try:
+            lines = host.root.text(path).split('\n')
+        except Unreadable:
+            continue
+        for line in lines:
+            if re.match(r'''\s*(?!#)\S.*[\s"'=](--listen|-l)(\s|["']|$)''',
+                        line):
+                return path
+    for pid in host.root.names('/proc'):
+        if not pid.isdigit():
+            continue
+        try:
+            words = host.root.data(f'/proc/{pid}/cmdline').split(b'\0')
+        except Unreadable:
+            continue
+        if (os.path.basename(words[0]).decode(errors='replace') == name
+                and {b'--listen', b'-l'} & set(words)):
+            return f'process {pid}'
+    return None
+
+
+def sockets(host, name, settings):
+    """What makes it listen: a unit of systemd, or the option --listen with
+    the setting."""
+    found = {}
+    listen = told_to_listen(host, name)
+    for kind in PORTS:
+        unit = f'{name}-{kind}.socket'
+        found[kind] = None
+        if unit_enabled(host, unit):
+            found[kind] = unit
+        elif listen and settings['listen_' + kind] == '1':
+            found[kind] = listen
+    return found
+
+
+def daemons(host):
+    """Those that are installed, each with what its files tell."""
+    found = []
+    for name in DAEMONS:
+        path = f'/etc/libvirt/{name}.conf'
+        trouble = ''
+        try:
+            settings = configuration(host, path)
+        except Unreadable as reason:
+            settings = dict(DEFAULTS)
+            trouble = '' if reason.missing else str(reason)
+            if reason.missing and not any(
+                    unit_enabled(host, f'{name}-{kind}.socket')
+                    for kind in PORTS) and not told_to_listen(host, name):
+                continue
+        found.append(Daemon(name, settings, sockets(host, name, settings),
+                            trouble))
+    # A port that nothing in the files explains is the first one's
+    ports = open_ports(host)
+    for kind, port in PORTS.items():
+        if found and port in ports and not any(d.sockets[kind]
+                                               for d in found):
+            found[0].sockets[kind] = f'port {port} is open'
+    return found
+
+
+# --- the verdict ------------------------------------------------------------
+
+def set_line(daemon, name, value):
+    """Commands that change a line of the configuration, or add it."""
+    path = f'/etc/libvirt/{daemon.name}.conf'
+    return [f"sed -i '/^[[:space:]]*{name}[[:space:]]*=/d' {path}",
+            f"echo '{name} = {value}' >> {path}",
+            f'systemctl restart {daemon.name}']
+
+
+def judge(daemon):
+    kinds = [kind for kind in PORTS if daemon.sockets[kind]]
+    where = ', '.join(f'{kind.upper()} with {daemon.auth(kind)} '
+                      f'({daemon.sockets[kind]})' for kind in kinds)
+    name = daemon.name
+    if daemon.trouble:
+        if kinds:
+            return warn(f'listens, but how cannot be told: {daemon.trouble}',
+                        'repair the file, or run as root', subject=name)
+        return skipped(daemon.trouble, name)
+    if 'tcp' in kinds and daemon.auth('tcp') == 'none':
+        return failed(where + ': anybody is let in', 'auth_tcp = "sasl"',
+                      *set_line(daemon, 'auth_tcp', '"sasl"'), subject=name)
+    if ('tls' in kinds and daemon.auth('tls') == 'none'
+            and daemon.settings['tls_no_verify_certificate'] != '0'):
+        return failed(where + ', certificates unverified: anybody is let in',
+                      'tls_no_verify_certificate = 0',
+                      *set_line(daemon, 'tls_no_verify_certificate', '0'),
+                      subject=name)
+    for kind in kinds:
+        if daemon.auth(kind) not in ('sasl', 'none'):
+            return warn(f"auth_{kind} = '{daemon.auth(kind)}' is unknown",
+                        'set it to "sasl"', subject=name,
+                        *set_line(daemon, 'auth_' + kind, '"sasl"'))
+    if not kinds:
+        return closed(daemon)
+    return passed(where.replace('TLS with none', 'TLS with certificates'),
+                  name, {'listens': kinds})
+
+
+def closed(daemon):
+    """Nothing listens, but what if it did?"""
+    if (daemon.settings['listen_tcp'] == '1'
+            and daemon.auth('tcp') == 'none'):
+        return warn('closed, but set up for TCP without authentication',
+                    'auth_tcp = "sasl"', subject=daemon.name,
+                    *set_line(daemon, 'auth_tcp', '"sasl"'))
+    return passed('no remote access', daemon.name, {'listens': []})
+
+
+def libvirt_auth(host):
+    found = daemons(host)
+    if not found:
+        return skipped('neither libvirtd nor virtproxyd is set up')
+    return [judge(daemon) for daemon in found]
+
+
+# --- SASL -------------------------------------------------------------------
+
+def sasl_settings(host):
+    """'name: value' lines, in lower-case names."""
+    found = {}
+    for line in host.root.text(SASL).split('\n'):
+        name, colon, value = line.partition(':')
+        if colon and not name.lstrip().startswith('#'):
+            found[name.strip().lower()] = value.strip()
+    return found
+
+
+def uses_sasl(host):
+    """Kinds of connections that ask for SASL."""
+    return {kind for daemon in daemons(host) for kind in PORTS
+            if daemon.sockets[kind] and daemon.auth(kind) == 'sasl'}
+
+
+def sasl_change(mechanism):
+    return [f"sed -i '/^[[:space:]]*mech_list[[:space:]]*:/d' {SASL}",
+            f"echo 'mech_list: {mechanism}' >> {SASL}"]
+
+
+def mechanisms(host, used):
+    try:
+        settings = sasl_settings(host)
+    except Unreadable as reason:
+        if not reason.missing:
+            raise
+        if not used:
+            return skipped('libvirt does not use SASL')
+        return warn(f'{SASL} does not exist: all mechanisms are offered',
+                    'name one', *sasl_change('scram-sha-256'))
+    names = settings.get('mech_list', '').lower().split()
+    # Without TLS a mechanism must encrypt, which SCRAM does not
+    better = 'gssapi' if 'tcp' in used else 'scram-sha-256'
+    remedy = ('gssapi (Kerberos), or scram-sha-256 with TLS instead of TCP'
+              if 'tcp' in used else 'scram-sha-256 with TLS, or gssapi')
+    if not names:
+        return warn('no mech_list: all mechanisms are offered', remedy,
+                    *sasl_change(better))
+    if 'anonymous' in names:
+        return failed(' '.join(names) + ': anonymous lets anybody in', remedy,
+                      *sasl_change(better))
+    weak = [f'{name}: {WEAK[name]}' for name in names if name in WEAK]
+    if weak:
+        return warn(', '.join(weak), remedy, *sasl_change(better))
+    if 'tcp' in used and not set(names) & set(ENCRYPTING):
+        return warn(' '.join(names) + ' does not encrypt: libvirt refuses it '
+                    'over TCP', remedy, *sasl_change(better))
+    return passed(' '.join(names))
+
+
+def sasl(host):
+    results = [mechanisms(host, uses_sasl(host))]
+    try:
+        path = sasl_settings(host).get('sasldb_path')
+        mode = host.root.status(path).st_mode if path else 0
+    except Unreadable:
+        return results
+    if mode & 0o007:
+        results.append(failed(
+            f'{path} has mode {mode & 0o7777:04o}: all users can read the '
+            'passwords', 'let only root read it',
+            *(f'{what} {shlex.quote(path)}' for what in
+              ('chown root:root', 'chmod 600')), subject=path))
+    return results
+
+
+CHECKS = (
+    ('libvirt-auth', 'remote access to libvirt asks who it is', libvirt_auth),
+    ('sasl', "strength of libvirt's SASL mechanisms", sasl),
+)
