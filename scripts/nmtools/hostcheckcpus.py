@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import dataclass
 
-from .hostcheckroot import Unreadable, shown
+from .hostcheckroot import Unreadable, shown, whole
 
 MOST = 1 << 16          # CPUs; beyond, a list is nonsense
 PROGRAM = re.compile(r'(qemu-system-[\w-]+|qemu-kvm|kvm|kvm-spice)$')
@@ -140,7 +140,7 @@ def processes(root):
     """All QEMUs; processes that cannot be read or have gone are left out."""
     found = []
     for pid in root.names('/proc'):
-        if not pid.isdigit():
+        if whole(pid) is None:
             continue
         try:
             argv = root.data(f'/proc/{pid}/cmdline').decode(

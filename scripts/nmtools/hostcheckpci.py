@@ -4,7 +4,7 @@
 
 from .hostcheckcpus import format_list
 from .hostcheckresult import count, failed, passed, skipped, warn, write
-from .hostcheckroot import Unreadable, shown
+from .hostcheckroot import Unreadable, shown, whole
 
 GROUPS = '/sys/kernel/iommu_groups'
 DEVICES = '/sys/bus/pci/devices/'
@@ -155,8 +155,7 @@ def group_of(host, address, kind):
         return warn(value + 'no group', 'it cannot be passed through',
                     subject=address)
     others = in_the_way(host, group, address)
-    data = {'group': int(group) if group.isdigit() else None,
-            'others': others}
+    data = {'group': whole(group), 'others': others}
     value += f'group {group}'
     if others:
         more = '' if len(others) == 1 else f' and {len(others) - 1} more'

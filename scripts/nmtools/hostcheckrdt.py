@@ -3,7 +3,7 @@
 """resctrl, the kernel's interface to RDT of Intel, QoS of AMD, MPAM of Arm."""
 
 from .hostcheckresult import passed, skipped, warn
-from .hostcheckroot import Unreadable
+from .hostcheckroot import Unreadable, whole
 
 DEFAULT = '/sys/fs/resctrl'
 # Not groups, though folders beside them
@@ -73,7 +73,7 @@ def members(host, folder):
     """Numbers of the threads in a group; openEuler has other words there,
     too, such as iommu_group:17."""
     text = host.root.text(folder + '/tasks', 64 << 20)
-    return {int(word) for word in text.split() if word.isdigit()}
+    return {whole(word) for word in text.split()} - {None}
 
 
 def subgroups(host, folder):
@@ -144,8 +144,7 @@ def monitor_group(host, folder, threads):
 
 def _figure(host, path):
     """A number; 'Unavailable', 'Unassigned' or 'Error' is None."""
-    text = host.root.text(path)
-    return int(text) if text.isdigit() else None
+    return whole(host.root.text(path))
 
 
 def figures(host, group):

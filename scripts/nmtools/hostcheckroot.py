@@ -115,10 +115,10 @@ class Root:
     def number(self, path):
         """The number that is all of a file."""
         text = self.text(path)
-        try:
-            return int(text)
-        except ValueError:
-            raise Unreadable(path, f'{shown(text)} is no number') from None
+        number = whole(text.removeprefix('-'))
+        if number is None:
+            raise Unreadable(path, f'{shown(text)} is no number')
+        return -number if text.startswith('-') else number
 
     def word(self, path, allowed):
         """The word that is all of a file, one of ALLOWED."""
@@ -198,10 +198,15 @@ class Root:
         return done.stdout.decode(errors='replace')
 
 
+def whole(text):
+    """A number that is not too long to be one, else None."""
+    return int(text) if re.fullmatch('[0-9]{1,20}', text) else None
+
+
 def natural(text):
     """node10 after node9."""
-    return [int(part) if part.isdigit() else part
-            for part in re.split('([0-9]+)', text)]
+    return [int(part) if number % 2 else part
+            for number, part in enumerate(re.split('([0-9]+)', text))]
 
 
 def shown(text, width=40):

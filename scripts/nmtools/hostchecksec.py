@@ -7,7 +7,7 @@ import shlex
 import stat
 
 from .hostcheckresult import failed, passed, skipped, warn
-from .hostcheckroot import Unreadable
+from .hostcheckroot import Unreadable, whole
 
 ENFORCE = '/sys/fs/selinux/enforce'
 APPARMOR = '/sys/module/apparmor/parameters/enabled'
@@ -73,6 +73,8 @@ def label_of(host, vm, mode, others):
         label = host.root.text(f'/proc/{vm.pid}/attr/current')
     except Unreadable as reason:
         return skipped(str(reason), vm.name)
+    if not label:
+        return skipped('no label', vm.name)
     if mode == 'apparmor':
         return apparmor(vm, label)
     return selinux(vm, label, others)
@@ -122,8 +124,8 @@ def identity(host, user):
     try:
         for line in host.root.text('/etc/passwd').split('\n'):
             words = line.split(':')
-            if words[0] == user and len(words) > 2 and words[2].isdigit():
-                return int(words[2])
+            if words[0] == user and len(words) > 2:
+                return whole(words[2])
     except Unreadable:
         pass
     return None

@@ -8,7 +8,7 @@ import shlex
 from dataclasses import dataclass
 
 from .hostcheckresult import failed, passed, skipped, warn
-from .hostcheckroot import Unreadable
+from .hostcheckroot import Unreadable, whole
 
 DAEMONS = ('libvirtd', 'virtproxyd')
 PORTS = {'tcp': 16509, 'tls': 16514}
@@ -113,7 +113,7 @@ def told_to_listen(host, name):
                         line):
                 return path
     for pid in host.root.names('/proc'):
-        if not pid.isdigit():
+        if whole(pid) is None:
             continue
         try:
             words = host.root.data(f'/proc/{pid}/cmdline').split(b'\0')
