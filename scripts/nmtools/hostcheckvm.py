@@ -3,6 +3,7 @@
 """What a running VM says of itself (--vm): settings that took effect, how its
 vCPUs wait, the memory bandwidth it takes."""
 
+import json
 import time
 
 from .hostcheckkvm import KVM
@@ -26,7 +27,7 @@ def words(value):
         return 'on' if value else 'off'
     if isinstance(value, list):
         return ','.join(words(one) for one in value) or 'none'
-    return str(value)
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def judge(item):
@@ -34,7 +35,7 @@ def judge(item):
     name = item.get('setting', '?')
     effective = words(item['effective']) if 'effective' in item else ''
     requested = words(item['requested']) if 'requested' in item else ''
-    reason = item.get('reason', '')
+    reason = words(item['reason']) if 'reason' in item else ''
     subject = f"{item.get('area', '?')} {item.get('object', '?')}"
     status = item.get('status')
     if status == 'ok':
