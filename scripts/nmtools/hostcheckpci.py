@@ -67,7 +67,7 @@ def chips(host):
         for line in text.split('\n'):
             found.update(word for word in line.split()
                          if 'MSI' in word or 'APIC' in word or 'GIC' in word)
-    return found - {''}
+    return found
 
 
 def unsafe(host):
@@ -107,8 +107,8 @@ def irq_remapping(host):
 def enable_remapping(host):
     if host.arch == 'aarch64':
         return 'needs a GICv3 with an ITS'
-    return ("remove intremap=off from the kernel's command line; switch x2APIC "
-            'or interrupt remapping on in the firmware')
+    return ("remove intremap=off from the kernel's command line; switch "
+            'interrupt remapping or x2APIC on in the firmware')
 
 
 # --- devices ----------------------------------------------------------------

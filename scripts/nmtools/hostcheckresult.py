@@ -92,7 +92,7 @@ class Host:
         """Is this a VM itself?  Arm has no flag for it, but firmware tells."""
         if self.arch == 'x86_64':
             return 'hypervisor' in self.cpu_flags
-        if self.root.present('/proc/device-tree/hypervisor'):
+        if self.device_tree_guest():
             return True
         for name in ('sys_vendor', 'product_name'):
             try:
@@ -100,6 +100,18 @@ class Host:
             except Unreadable:
                 continue
             if text.startswith(('QEMU', 'KVM', 'Amazon EC2', 'Google')):
+                return True
+        return False
+
+    def device_tree_guest(self):
+        """The machine's name on QEMU and kvmtool; KVM's own node."""
+        for name in ('compatible', 'hypervisor/compatible'):
+            try:
+                words = self.root.data('/proc/device-tree/' + name).split(
+                    b'\0')
+            except Unreadable:
+                continue
+            if {b'linux,dummy-virt', b'linux,kvm'} & set(words):
                 return True
         return False
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: nearmetal contributors
-"""Labels of running VMs, and who can read and write the state of their TPMs."""
+"""Labels of running VMs; who can read and write the state of their TPMs."""
 
 import re
 import shlex

@@ -11,10 +11,11 @@ from .hostcheckresult import failed, passed, skipped, warn
 from .hostcheckroot import Unreadable, whole
 
 DAEMONS = ('libvirtd', 'virtproxyd')
-PORTS = {'tcp': 16509, 'tls': 16514}
+KINDS = ('tcp', 'tls')
 # As the daemons have it where the file says nothing
 DEFAULTS = {'listen_tls': '1', 'listen_tcp': '0', 'auth_tcp': 'sasl',
-            'auth_tls': 'none', 'tls_no_verify_certificate': '0'}
+            'auth_tls': 'none', 'tls_no_verify_certificate': '0',
+            'tcp_port': '16509', 'tls_port': '16514'}
 UNITS = '/etc/systemd/system'
 SASL = '/etc/sasl2/libvirt.conf'
 # By what is wrong with them
@@ -130,7 +131,7 @@ def sockets(host, name, settings):
     the setting."""
     found = {}
     listen = told_to_listen(host, name)
-    for kind in PORTS:
+    for kind in KINDS:
         unit = f'{name}-{kind}.socket'
         found[kind] = None
         if unit_enabled(host, unit):
@@ -153,15 +154,15 @@ def daemons(host):
             trouble = '' if reason.missing else str(reason)
             if reason.missing and not any(
                     unit_enabled(host, f'{name}-{kind}.socket')
-                    for kind in PORTS) and not told_to_listen(host, name):
+                    for kind in KINDS) and not told_to_listen(host, name):
                 continue
         found.append(Daemon(name, settings, sockets(host, name, settings),
                             trouble))
     # A port that nothing in the files explains is the first one's
     ports = open_ports(host)
-    for kind, port in PORTS.items():
-        if found and port in ports and not any(d.sockets[kind]
-                                               for d in found):
+    for kind in KINDS:
+        port = found[0].settings[kind + '_port'] if found else ''
+        if whole(port) in ports and not any(d.sockets[kind] for d in found):
             found[0].sockets[kind] = f'port {port} is open'
     return found
 
@@ -177,7 +178,7 @@ def set_line(daemon, name, value):
 
 
 def judge(daemon):
-    kinds = [kind for kind in PORTS if daemon.sockets[kind]]
+    kinds = [kind for kind in KINDS if daemon.sockets[kind]]
     where = ', '.join(f'{kind.upper()} with {daemon.auth(kind)} '
                       f'({daemon.sockets[kind]})' for kind in kinds)
     name = daemon.name
@@ -237,7 +238,7 @@ def sasl_settings(host):
 
 def uses_sasl(host):
     """Kinds of connections that ask for SASL."""
-    return {kind for daemon in daemons(host) for kind in PORTS
+    return {kind for daemon in daemons(host) for kind in KINDS
             if daemon.sockets[kind] and daemon.auth(kind) == 'sasl'}
 
 
