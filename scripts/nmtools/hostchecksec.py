@@ -91,8 +91,8 @@ def svirt(host):
                     'SELINUX=enforcing in /etc/selinux/config',
                     'setenforce 1')
     if not host.vms:
-        return skipped(f'{mode}; no VM runs' if mode == 'apparmor'
-                       else f'SELinux {mode}; no VM runs')
+        return skipped(('AppArmor' if mode == 'apparmor'
+                        else f'SELinux {mode}') + '; no VM runs')
     others = {}
     return [label_of(host, vm, mode, others) for vm in host.vms]
 
