@@ -227,11 +227,11 @@ def libvirt_auth(host):
 # --- SASL -------------------------------------------------------------------
 
 def sasl_settings(host):
-    """'name: value' lines, in lower-case names."""
+    """'name: value' lines, in lower-case names; a comment's begin with #."""
     found = {}
     for line in host.root.text(SASL).split('\n'):
         name, colon, value = line.partition(':')
-        if colon and not name.lstrip().startswith('#'):
+        if colon:
             found[name.strip().lower()] = value.strip()
     return found
 
