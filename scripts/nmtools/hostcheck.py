@@ -5,7 +5,6 @@ metal need.  One line for each thing found: PASS, WARN, FAIL, or SKIP with the
 reason; then what was found, and the remedy.  It changes nothing."""
 
 import argparse
-import dataclasses
 import json
 import os
 import sys
@@ -25,6 +24,7 @@ CHECKS = (*hostcheckkvm.CHECKS, *hostcheckmem.CHECKS, *hostcheckpci.CHECKS,
 FUNCTIONS = {name: function for name, _, function in CHECKS}
 OF_VM = [name for name, _, _ in hostcheckvm.CHECKS]
 COLOURS = {PASS: '32', WARN: '33', FAIL: '31', SKIP: '36'}
+KEYS = ('check', 'subject', 'status', 'value', 'remedy', 'fix', 'data')
 VALUE_WIDTH = 60        # a longer one pushes its remedy to the right
 EPILOG = '''examples:
   host-check
@@ -145,8 +145,8 @@ def fix_lines(results):
 
 def report(options, results):
     if options.json:
-        print(json.dumps([dataclasses.asdict(result) for result in results],
-                         indent=2))
+        print(json.dumps([{key: getattr(result, key) for key in KEYS}
+                          for result in results], indent=2))
     elif options.fix:
         print('\n'.join(fix_lines(results)))
     else:

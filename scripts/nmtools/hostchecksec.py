@@ -173,7 +173,9 @@ def repair(folder, owner):
                 f'chmod -R o-w {path}',
                 f'find {path} -type f -exec chmod o-rwx {{}} +']
     return [f'chown -R {owner[0]}:{owner[1]} {path}',
-            f'chmod -R u=rwX,g=rX,o= {path}']
+            # After chmod 777 an X would leave files executable
+            f'find {path} -type d -exec chmod 750 {{}} +',
+            f'find {path} -type f -exec chmod 640 {{}} +']
 
 
 def folder_state(host, folder, owner):

@@ -286,8 +286,8 @@ def sasl(host):
         return results
     if mode & 0o007:
         results.append(failed(
-            f'{path} has mode {mode & 0o7777:04o}: all users can read the '
-            'passwords', 'let only root read it',
+            f'mode {mode & 0o7777:04o}: all users can read the passwords',
+            'let only root read it',
             *(f'{what} {shlex.quote(path)}' for what in
               ('chown root:root', 'chmod 600')), subject=path))
     return results
