@@ -2,6 +2,7 @@
 # SPDX-FileCopyrightText: nearmetal contributors
 """Sets of CPUs as the kernel writes them, and the QEMU processes of a host."""
 
+import functools
 import os
 import re
 from dataclasses import dataclass
@@ -101,6 +102,7 @@ class Qemu:
                     return match[1]
         return f'pid {self.pid}'
 
+    @functools.cached_property
     def threads(self):
         """Those that can be read; a thread may end meanwhile."""
         found = []
@@ -119,7 +121,7 @@ class Qemu:
 
     def vcpus(self):
         """CPU n/KVM, as QEMU calls them with debug-threads=on."""
-        return [thread for thread in self.threads()
+        return [thread for thread in self.threads
                 if re.match(r'CPU \d+/', thread.name)]
 
     def devices(self):

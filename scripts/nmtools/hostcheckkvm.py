@@ -55,7 +55,7 @@ def set_aside(host):
                 | cpu_file(host.root, '/sys/devices/system/cpu/nohz_full'))
     pinned = set()
     for vm in host.vms:
-        for thread in vm.threads():
+        for thread in vm.threads:
             if len(thread.cpus) == 1 < len(host.online):
                 pinned |= thread.cpus
     return isolated & host.online, pinned & host.online

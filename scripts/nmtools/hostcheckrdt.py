@@ -100,7 +100,7 @@ def schemata(host, group):
 
 
 def group_of_vm(host, folder, vm):
-    threads = {thread.tid for thread in vm.threads()}
+    threads = {thread.tid for thread in vm.threads}
     found = groups_of(host, folder, threads)
     if not found:
         return skipped('in the default group', vm.name,
