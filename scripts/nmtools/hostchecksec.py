@@ -109,7 +109,7 @@ def swtpm_owner(host):
     found = []
     for name in ('swtpm_user', 'swtpm_group'):
         for pattern in (r'^\s*', r'^\s*#\s*'):
-            match = re.search(pattern + name + r'\s*=\s*"([\w.-]+)"', text,
+            match = re.search(pattern + name + r'\s*=\s*"([\w.+-]+)"', text,
                               re.M)
             if match:
                 break
@@ -120,7 +120,10 @@ def swtpm_owner(host):
 
 
 def identity(host, user):
-    """The number of a user, None if there is no such user."""
+    """The number of a user, None if there is no such user; libvirt takes
+    numbers as well, with '+' if need be."""
+    if whole(user.removeprefix('+')) is not None:
+        return whole(user.removeprefix('+'))
     try:
         for line in host.root.text('/etc/passwd').split('\n'):
             words = line.split(':')
