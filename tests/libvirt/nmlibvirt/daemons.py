@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: nearmetal contributors
+"""virtlogd and libvirtd, started without systemd, and virsh."""
+
+import os
+import shutil
+import subprocess
+import time
+
+from . import COMMAND_DEADLINE, START_DEADLINE, SuiteError
+
+URI = 'qemu:///system'
+# libvirt drops to this user otherwise, and then asks each QEMU again and
+# again what it can do: its cache is of another user.
+QEMU_CONF = 'user = "root"\ngroup = "root"\n'
+LIBVIRTD_CONF = '''\
+listen_tls = 0
+listen_tcp = 1
+auth_tcp = "sasl"
+auth_unix_rw = "none"
+log_filters = "3:util 2:qemu"
+log_outputs = "2:file:{log}"
+'''
+
+
+class Refused(SuiteError):
+    """virsh says no; the text is libvirt's own."""
+
+
+class Libvirt:
+    """The daemons of one run."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.log = os.path.join(folder, 'libvirtd.log')
+        self.processes = []
+        for name in ('/etc/libvirt', '/var/lib/libvirt', '/var/cache/libvirt',
+                     '/var/log/libvirt'):
+            shutil.rmtree(name, ignore_errors=True)
+            os.makedirs(name)
+        os.makedirs('/var/log/libvirt/qemu')
+        self._write('qemu.conf', QEMU_CONF)
+        self._write('libvirtd.conf', LIBVIRTD_CONF.format(log=self.log))
+
+    @staticmethod
+    def _write(name, text):
+        with open('/etc/libvirt/' + name, 'w', encoding='utf-8') as file:
+            file.write(text)
+
+    def start(self):
+        # No -d: the suite is their parent and ends them
+        for command in (['virtlogd'], ['libvirtd', '--listen']):
+            with open(os.path.join(self.folder, command[0] + '.err'),
+                      'wb') as errors:
+                self.processes.append(subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=errors,
+                    stderr=errors))
+        end = time.monotonic() + START_DEADLINE
+        while self.virsh('list', check=False)[0]:
+            if time.monotonic() > end or self._gone():
+                raise SuiteError('libvirtd does not answer', self.logs())
+            time.sleep(0.2)
+
+    def _gone(self):
+        return any(process.poll() is not None for process in self.processes)
+
+    def logs(self):
+        """The last lines of what the daemons wrote."""
+        lines = []
+        for name in ('virtlogd.err', 'libvirtd.err', 'libvirtd.log'):
+            try:
+                with open(os.path.join(self.folder, name), encoding='utf-8',
+                          errors='replace') as file:
+                    lines += file.read().split('\n')[-12:]
+            except OSError:
+                pass
+        return '\n'.join(line for line in lines if line)
+
+    def virsh(self, *words, uri=URI, check=True, text=None, env=None):
+        """Status and output of a virsh command; raises Refused by default."""
+        try:
+            done = subprocess.run(
+                ['virsh', '-q', '-c', uri, *words], input=text,
+                capture_output=True, text=True, timeout=COMMAND_DEADLINE,
+                env=dict(os.environ, LC_ALL='C', **(env or {})), check=False,
+                **({} if text is not None else {'stdin': subprocess.DEVNULL}))
+        except subprocess.TimeoutExpired:
+            raise SuiteError(f'virsh {words[0]}: no answer in '
+                             f'{COMMAND_DEADLINE} seconds',
+                             self.logs()) from None
+        output = (done.stdout + done.stderr).strip()
+        if done.returncode and check:
+            raise Refused(reason(output), output)
+        return done.returncode, output
+
+    @staticmethod
+    def version():
+        return subprocess.run(['libvirtd', '--version'], text=True,
+                              stdout=subprocess.PIPE,
+                              check=False).stdout.split()[-1]
+
+    def stop(self):
+        for process in reversed(self.processes):
+            process.terminate()
+            try:
+                process.wait(START_DEADLINE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.processes = []
+
+
+def reason(output):
+    """virsh's errors on one line, without what it always says first."""
+    lines = [line.removeprefix('error: ').strip()
+             for line in output.split('\n') if line.startswith('error:')]
+    kept = [line for line in lines
+            if not line.startswith(('Failed to ', 'Cannot get interface'))]
+    text = (kept or lines or [output.split('\n')[0]])[-1]
+    if text.startswith('internal error: '):
+        text = text.removeprefix('internal error: ')
+    return ' '.join(text.split())
