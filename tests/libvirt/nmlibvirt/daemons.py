@@ -12,7 +12,7 @@ from . import COMMAND_DEADLINE, START_DEADLINE, SuiteError
 URI = 'qemu:///system'
 # libvirt drops to this user otherwise, and then asks each QEMU again and
 # again what it can do: its cache is of another user.
-QEMU_CONF = 'user = "root"\ngroup = "root"\n'
+QEMU_CONF = 'user = "root"\ngroup = "root"\nswtpm_user = "root"\nswtpm_group = "root"\n'
 LIBVIRTD_CONF = '''\
 listen_tls = 0
 listen_tcp = 1

@@ -95,7 +95,10 @@ class Domain:
                 lines = file.read().strip().split('\n')
         except OSError:
             return ''
-        return '\n'.join(line for line in lines[-8:] if len(line) < 400)
+        # Without the command line, which libvirt logs first
+        lines = [line for line in lines if not line.startswith('-')
+                 and not line.endswith('\\')]
+        return '\n'.join(lines[-5:])
 
     # --- QEMU ---------------------------------------------------------------
 
