@@ -6,14 +6,16 @@ import os
 
 from . import SuiteError, host_cannot
 from .cases_iothread import CPUS
+from .cases_memory import HOST_CPU
 from .daemons import Refused
 from .suite import case, check, expect, refused
 
 HALT, TOPOLOGY = 'Guest-Idle-Haltpoll', 'Transparent Transmission of ' \
     'Hardware Topology'
 PINNING = 'vCPU Core Binding'
+# The older one of TCG's default takes 8 vCPUs
+GIC = "<gic version='3'/>"
 HINT = "<kvm><hint-dedicated state='on'/></kvm>"
-PROBE_SECONDS = 10
 
 
 def vcpu_threads(guest):
@@ -23,20 +25,7 @@ def vcpu_threads(guest):
 
 @case('hint-dedicated', HALT, "<kvm><hint-dedicated state='on'/></kvm>")
 def hint_dedicated(env):
-    guest = env.domain(features=HINT,
-                       cpu="<cpu mode='maximum' check='none'/>").start()
-    path = guest.qmp('query-cpus-fast')[0]['qom-path']
-    expect(guest.get(path, 'kvm-hint-dedicated'), True, 'kvm-hint-dedicated')
-    return ("qom-get: kvm-hint-dedicated true, with <cpu mode='maximum'>; "
-            'CPUID tells it under KVM only')
-
-
-@case('hint-dedicated-kvm', HALT, "<domain type='kvm'> with hint-dedicated, "
-      "<cpu mode='host-passthrough'>")
-def hint_dedicated_kvm(env):
-    guest = env.domain(features=HINT, cpu='''<cpu mode='host-passthrough'
-        check='none'><feature policy='disable' name='arch-capabilities'/>
-        </cpu>''')
+    guest = env.domain(features=HINT, cpu=HOST_CPU)
     guest.xml = guest.xml.replace("type='qemu'", "type='kvm'")
     try:
         guest.define()
@@ -49,42 +38,80 @@ def hint_dedicated_kvm(env):
     return 'started paused on KVM; qom-get: kvm-hint-dedicated true'
 
 
-def topology(env, arch, cpu, current=4):
-    guest = env.domain(
-        arch, vcpu=f"<vcpu placement='static' current='{current}'>32</vcpu>",
-        cpu=f'''<cpu {cpu}<topology sockets='1' clusters='4' cores='4'
-        threads='2'/></cpu>''').start()
-    entries = guest.qmp('query-hotpluggable-cpus')
-    expect(len(entries), 32, 'the number of CPUs')
-    seen = {(each['props'].get('cluster-id'), each['props']['core-id'],
-             each['props']['thread-id']) for each in entries}
-    expect(len(seen), 32, 'the number of distinct places')
-    expect(sorted({place[0] for place in seen}), [0, 1, 2, 3],
-           'cluster-id in query-hotpluggable-cpus')
-    used = len(vcpu_threads(guest))
-    expect(used, current, 'the number of running vCPUs')
-    return (f'query-hotpluggable-cpus: clusters 0-3 of 4 cores of 2 threads, '
-            f'{used} of 32 vCPUs run')
+def big(env, arch, current, pins=''):
+    """The guide's 32 vCPUs, CURRENT of them there from the start."""
+    model = "mode='maximum' check='none'>" if arch == 'x86_64' else \
+        "mode='custom' match='exact' check='none'><model>max</model>"
+    return env.domain(
+        arch, features=GIC if arch == 'aarch64' else '',
+        parts=f'<cputune>{pins}</cputune>' if pins else '',
+        vcpu=f"<vcpu placement='static' current='{current}'>32</vcpu>",
+        cpu=f"""<cpu {model}<topology sockets='1' clusters='4' cores='4'
+        threads='2'/></cpu>""").start()
 
 
-@case('clusters-x86', TOPOLOGY, "<topology sockets='1' clusters='4' "
-      "cores='4' threads='2'/> on q35")
+def places(entries):
+    """(cluster, core, thread); x86 calls a cluster module."""
+    return [(each['props'].get('cluster-id', each['props'].get('module-id')),
+             each['props']['core-id'], each['props']['thread-id'])
+            for each in entries]
+
+
+def all_there(entries, what):
+    """Each of the 32 places once."""
+    wanted = [(cluster, core, thread) for cluster in range(4)
+              for core in range(4) for thread in range(2)]
+    expect(sorted(places(entries)), wanted, f'(cluster, core, thread) in {what}')
+
+
+@case('clusters-x86', TOPOLOGY, "<vcpu current='4'>32</vcpu>, <topology "
+      "sockets='1' clusters='4' cores='4' threads='2'/> on q35")
 def clusters_x86(env):
-    try:
-        return topology(env, 'x86_64', "mode='maximum' check='none'>")
-    except Refused as error:
-        if 'cluster' in str(error):
-            raise SuiteError('this QEMU has no clusters on q35: '
-                             + str(error)) from error
-        raise
+    guest = big(env, 'x86_64', 4)
+    all_there(guest.qmp('query-hotpluggable-cpus'), 'query-hotpluggable-cpus')
+    expect(len(vcpu_threads(guest)), 4, 'the number of running vCPUs')
+    return 'query-hotpluggable-cpus: 4 clusters of 4 cores of 2 threads; ' \
+        '4 of 32 vCPUs run'
 
 
-@case('clusters-arm', TOPOLOGY, "<topology sockets='1' clusters='4' "
-      "cores='4' threads='2'/> on virt")
+def pinned_in_order(env, arch):
+    """libvirt's vCPU 1 must be QEMU's: it sorts them by its own topology."""
+    first, last = CPUS[0], CPUS[-1]
+    guest = big(env, arch, 32, ''.join(
+        f"<vcpupin vcpu='{vcpu}' cpuset='{last if vcpu == 1 else first}'/>"
+        for vcpu in range(32)))
+    entries = sorted(guest.qmp('query-cpus-fast'),
+                     key=lambda each: each['cpu-index'])
+    all_there(entries, 'query-cpus-fast')
+    threads = guest.threads()
+    on_last = [each['cpu-index'] for each in entries
+               if threads[each['thread-id']] == {last}]
+    if first != last:
+        expect(on_last, [1], "QEMU's index of the vCPU that libvirt calls 1")
+    return 'query-cpus-fast: 4 clusters of 4 cores of 2 threads, each vCPU ' \
+        'pinned as numbered'
+
+
+@case('clusters-x86-full', TOPOLOGY, "the same with <vcpu>32</vcpu> and "
+      'vcpupin, on q35')
+def clusters_x86_full(env):
+    return pinned_in_order(env, 'x86_64')
+
+
+@case('clusters-arm', TOPOLOGY, "<vcpu current='4'>32</vcpu>, <topology "
+      "sockets='1' clusters='4' cores='4' threads='2'/> on virt")
 def clusters_arm(env):
-    return topology(env, 'aarch64',
-                    "mode='custom' match='exact' check='none'>"
-                    '<model>max</model>')
+    guest = big(env, 'aarch64', 4)
+    entries = guest.qmp('query-cpus-fast')
+    expect(sorted(places(entries)), [(0, 0, 0), (0, 0, 1), (0, 1, 0),
+                                     (0, 1, 1)], '(cluster, core, thread)')
+    return '4 of 32 vCPUs run, in cluster 0; virt has no vCPU hotplug'
+
+
+@case('clusters-arm-full', TOPOLOGY, "the same with <vcpu>32</vcpu> and "
+      'vcpupin, on virt')
+def clusters_arm_full(env):
+    return pinned_in_order(env, 'aarch64')
 
 
 @case('vcpupin', PINNING, "<vcpupin vcpu='0' cpuset='0'/>")

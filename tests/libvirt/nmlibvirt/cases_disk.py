@@ -68,16 +68,21 @@ def rdm_physical(env):
 
 def rdm_physical_without(env):
     """No SCSI disk: QEMU must get scsi-block, and say what is wrong."""
-    guest = env.domain(devices=RDM.format(kind="device='lun' rawio='yes'",
-                                          device=env.block_device()))
-    try:
-        guest.start()
-    except Refused as error:
-        if 'scsi-block' not in error.log + str(error):
-            raise
-        raise host_cannot('it has no free SCSI disk; with a loop device '
-                          f'QEMU says: {said(error)}') from None
-    raise SuiteError('a loop device passed for a SCSI disk')
+    device, rawio = env.block_device(), ''
+    for kind in ("device='lun' rawio='yes'", "device='lun'"):
+        guest = env.domain(devices=RDM.format(kind=kind, device=device))
+        try:
+            guest.start()
+        except Refused as error:
+            if 'sys_rawio' in str(error):
+                rawio = 'ambient CAP_SYS_RAWIO (for rawio) and no '
+                continue
+            if 'scsi-block' not in error.log + str(error):
+                raise
+            raise host_cannot(f'it has no {rawio}free SCSI disk; with a loop '
+                              f'device QEMU says: {said(error)}') from None
+        raise SuiteError('a loop device passed for a SCSI disk')
+    raise SuiteError('libvirt asks for CAP_SYS_RAWIO without rawio')
 
 
 def said(error):

@@ -16,6 +16,8 @@ CELLS = '''<cpu{more}>{model}<numa>
   <cell id='1' cpus='1' memory='{each}' unit='MiB'/>
 </numa></cpu>'''
 RESCTRL = '/sys/fs/resctrl'
+HOST_CPU = '''<cpu mode='host-passthrough' check='none'>
+  <feature policy='disable' name='arch-capabilities'/></cpu>'''
 
 
 def pages(size, unit):
@@ -97,7 +99,11 @@ def bound(guest, wanted):
     expect(seen, wanted, 'query-memdev')
     for policy in set(wanted):
         name = policy.replace('preferred', 'prefer')
-        check(guest.numa_maps(f' {name} '), f'no {name} in numa_maps')
+        # As 'bind:0', 'prefer:0' or 'prefer (many):0'
+        name, nodes = name.split(':')
+        check(any(re.search(rf' {name}( \(many\))?:{nodes} ', line)
+                  for line in guest.numa_maps(f' {name}')),
+              f'no {policy} in numa_maps')
     return f'query-memdev and numa_maps: {", ".join(seen)}'
 
 
@@ -131,9 +137,11 @@ def need_resctrl(error, what):
 
 def tune(env, inner, what):
     """A control group of the VM holds what was asked for."""
-    guest = env.domain(parts=f'<cputune>{inner}</cputune>')
+    guest = env.domain(parts=f'<cputune>{inner}</cputune>', cpu=HOST_CPU)
+    guest.xml = guest.xml.replace("type='qemu'", "type='kvm'")
     try:
-        guest.start()
+        guest.define()
+        guest.on('start', '--paused')
     except Refused as error:
         need_resctrl(error, what)
     pid = guest.pid()

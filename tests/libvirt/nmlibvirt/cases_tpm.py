@@ -21,7 +21,7 @@ def vtpm(env, arch, model):
     expect(len(tpms), 1, 'the number of TPMs')
     expect(tpms[0]['options']['type'], 'emulator', 'the backend')
     uuid = guest.on('domuuid')
-    state = f'/var/lib/libvirt/swtpm/{uuid}'
+    state = f'/var/lib/libvirt/swtpm/{uuid}/tpm2'
     mode = os.stat(state).st_mode & 0o777
     check(not mode & 0o007, f"the state's folder is open to all: {mode:o}")
     return (f"query-tpm: {tpms[0]['model']}; swtpm's state has mode {mode:o}, "

@@ -7,6 +7,7 @@ import subprocess
 
 from . import host_cannot
 from .domain import Domain
+from .standin import StandIn
 
 POOLS = '/sys/kernel/mm/hugepages/hugepages-{}kB/nr_hugepages'
 
@@ -17,7 +18,7 @@ class Env:
     def __init__(self, libvirt, qemu_dir, folder):
         self.libvirt, self.qemu_dir, self.folder = libvirt, qemu_dir, folder
         self._undo, self._count = [], 0
-        self.started = []
+        self._stand_in = None
 
     def emulator(self, arch='x86_64'):
         return os.path.join(self.qemu_dir, f'qemu-system-{arch}')
@@ -29,6 +30,12 @@ class Env:
                       f'guide{self._count}', **texts)
         self.at_end(made.end)
         return made
+
+    def stand_in(self):
+        """Made-up passthrough devices, from the first use on."""
+        if not self._stand_in:
+            self._stand_in = StandIn(self.folder)
+        return self._stand_in
 
     def at_end(self, function):
         self._undo.append(function)
