@@ -9,6 +9,8 @@ import time
 
 from . import COMMAND_DEADLINE, START_DEADLINE, SuiteError
 
+# Then it is killed; its namespaces end with it in any case
+STOP_SECONDS = 10
 URI = 'qemu:///system'
 # libvirt drops to this user otherwise, and then asks each QEMU again and
 # again what it can do: its cache is of another user.
@@ -103,7 +105,7 @@ class Libvirt:
         for process in reversed(self.processes):
             process.terminate()
             try:
-                process.wait(START_DEADLINE)
+                process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

@@ -3,6 +3,7 @@
 """The command scripts/test-libvirt."""
 
 import argparse
+import glob
 import json
 import os
 import shutil
@@ -119,6 +120,13 @@ def show(result, out):
         print(f'  | {line[:300]}', file=out, flush=True)
 
 
+def keep_logs(folder, target):
+    os.makedirs(target, exist_ok=True)
+    for path in (glob.glob(folder + '/*.log') + glob.glob(folder + '/*.err')
+                 + glob.glob('/var/log/libvirt/qemu/*.log')):
+        shutil.copy(path, target)
+
+
 def run_all(options, folder):
     out = sys.stderr if options.json else sys.stdout
     libvirt = Libvirt(folder)
@@ -134,8 +142,7 @@ def run_all(options, folder):
     finally:
         libvirt.stop()
         if options.keep:
-            shutil.copytree(folder, options.keep, dirs_exist_ok=True,
-                            ignore=shutil.ignore_patterns('over-*'))
+            keep_logs(folder, options.keep)
     facts['seconds'] = round(time.monotonic() - started)
     return facts, results
 

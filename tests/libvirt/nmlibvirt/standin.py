@@ -45,7 +45,9 @@ def _device(folder, address, group, kind):
     base = os.path.join(folder, 'pci', address)
     for name, text in (('vendor', '0x1234\n'), ('class', f'0x{kind}\n'),
                        ('device', f'0x{0xa000 + group:04x}\n'),
-                       ('numa_node', '0\n'), ('resource', '')):
+                       ('numa_node', '0\n'), ('resource', ''),
+                       ('modalias', f'pci:v00001234d0000A00{group}sv00000000'
+                        f'sd00000000bc{kind[:2]}sc{kind[2:4]}i{kind[4:]}\n')):
         _write(os.path.join(base, name), text)
     _write(os.path.join(base, 'config'), _config(group, kind))
     os.symlink(DRIVER, os.path.join(base, 'driver'))
@@ -82,6 +84,10 @@ class StandIn:
             _device(self.folder, address, group, kind)
             lines += LINE.format(address=address, group=group, kind=kind)
         _write(os.path.join(self.folder, 'devices'), lines)
+        # libvirt looks for a variant driver in there
+        aliases = f'/usr/lib/modules/{os.uname().release}/modules.alias'
+        if not os.path.exists(aliases):
+            _write(aliases, '')
         os.mknod('/dev/vfio/vfio', 0o20600, os.makedev(1, 3))
         _bind(os.path.join(self.folder, 'pci'), PCI)
         _bind(os.path.join(self.folder, 'drivers'), '/sys/bus/pci/drivers')
