@@ -41,8 +41,7 @@ def seclabel(env):
 
 
 def sasl_setup(mechanism):
-    for path in ('/etc/sasl2',):
-        os.makedirs(path, exist_ok=True)
+    os.makedirs('/etc/sasl2', exist_ok=True)
     with open('/etc/sasl2/libvirt.conf', 'w', encoding='utf-8') as file:
         file.write(f'mech_list: {mechanism}\nsasldb_path: {DATABASE}\n')
     done = subprocess.run(
@@ -224,7 +223,8 @@ def probing(env):
         env.at_end(lambda path=copy: os.unlink(path))
         before = set(os.listdir(cache)) if os.path.isdir(cache) else set()
         start = time.monotonic()
-        env.libvirt.virsh('domcapabilities', '--emulatorbin', copy)
+        env.libvirt.virsh('domcapabilities', '--emulatorbin', copy,
+                          '--arch', arch, '--virttype', 'qemu')
         seconds = time.monotonic() - start
         check(set(os.listdir(cache)) - before, 'it was not asked: cached')
         check(seconds < PROBE_SECONDS,

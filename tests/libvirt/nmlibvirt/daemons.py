@@ -3,14 +3,16 @@
 """virtlogd and libvirtd, started without systemd, and virsh."""
 
 import os
+import re
 import shutil
 import subprocess
 import time
 
-from . import COMMAND_DEADLINE, START_DEADLINE, SuiteError
+from . import COMMAND_DEADLINE, ROOT, START_DEADLINE, SuiteError
 
 # Then it is killed; its namespaces end with it in any case
 STOP_SECONDS = 10
+CAP_SYS_RESOURCE = 24
 URI = 'qemu:///system'
 # libvirt drops to this user otherwise, and then asks each QEMU again and
 # again what it can do: its cache is of another user.
@@ -20,7 +22,7 @@ listen_tls = 0
 listen_tcp = 1
 auth_tcp = "sasl"
 auth_unix_rw = "none"
-log_filters = "3:util 2:qemu"
+log_level = 3
 log_outputs = "2:file:{log}"
 '''
 
@@ -50,12 +52,13 @@ class Libvirt:
             file.write(text)
 
     def start(self):
+        env = dict(os.environ, **memlock(self.folder))
         # No -d: the suite is their parent and ends them
         for command in (['virtlogd'], ['libvirtd', '--listen']):
             with open(os.path.join(self.folder, command[0] + '.err'),
                       'wb') as errors:
                 self.processes.append(subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=errors,
+                    command, env=env, stdin=subprocess.DEVNULL, stdout=errors,
                     stderr=errors))
         end = time.monotonic() + START_DEADLINE
         while self.virsh('list', check=False)[0]:
@@ -110,6 +113,23 @@ class Libvirt:
                 process.kill()
                 process.wait()
         self.processes = []
+
+
+def memlock(folder):
+    """Variables for libvirtd where it may not raise QEMU's memory lock."""
+    with open('/proc/self/status', encoding='ascii') as file:
+        caps = int(re.search(r'CapEff:\s*(\w+)', file.read()).group(1), 16)
+    compiler = shutil.which('cc')
+    if caps >> CAP_SYS_RESOURCE & 1 or not compiler:
+        return {}
+    library = os.path.join(folder, 'libmemlock.so')
+    source = os.path.join(ROOT, 'tests', 'libvirt', 'memlock.c')
+    done = subprocess.run(
+        [compiler, '-shared', '-fPIC', '-D_GNU_SOURCE', '-o', library, source,
+         '-ldl'], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SuiteError(f'memlock.c cannot be built: {done.stderr.strip()}')
+    return {'LD_PRELOAD': library}
 
 
 def reason(output):
