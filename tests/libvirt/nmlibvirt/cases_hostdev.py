@@ -14,6 +14,12 @@ HOSTDEV = '''<hostdev mode='subsystem' type='pci' managed='{managed}'>
 </hostdev>'''
 CELL = '''<cpu{model}<numa>
   <cell id='0' cpus='0-1' memory='256' unit='MiB'/></numa></cpu>'''
+PXB = '''<controller type='pci' index='1' model='pcie-expander-bus'>
+  <target busNr='180'><node>0</node></target><alias name='ua-pxb'/></controller>
+<controller type='pci' index='2' model='pcie-root-port'>
+  <address type='pci' domain='0' bus='1' slot='0' function='0'/></controller>'''
+ON_PXB = "<alias name='ua-sm2262'/><address type='pci' domain='0x0000' " \
+    "bus='0x02' slot='0x00' function='0x0'/>"
 STAND_IN = '; the device is a stand-in'
 
 
@@ -109,12 +115,14 @@ def hostdev_numa(env):
 
 
 @case('hostdev-numa-node', NODE, "<qemu:override> <qemu:property "
-      "name='numa-node' type='signed' value='0'/>")
+      "name='numa-node' type='signed' value='0'/>, below a "
+      'pcie-expander-bus')
 def hostdev_numa_node(env):
     try:
         guest = passed_through(
             env, '0000:03:10.0', override=override('numa-node', 'signed', 0),
-            cpu=CELL.format(model='>'))
+            cpu=CELL.format(model='>'),
+            devices=PXB + hostdev('0000:03:10.0', ON_PXB))
     except Refused as error:
         if 'numa-node' in str(error) + error.log and \
                 'not found' in str(error) + error.log:
@@ -128,12 +136,6 @@ def hostdev_numa_node(env):
 @case('pxb-numa', NODE, "<controller type='pci' model='pcie-expander-bus'>"
       "<target busNr='180'><node>0</node>")
 def pxb_numa(env):
-    guest = env.domain(cpu=CELL.format(model='>'), devices='''
-        <controller type='pci' index='1' model='pcie-expander-bus'>
-          <target busNr='180'><node>0</node></target>
-          <alias name='ua-pxb'/></controller>
-        <controller type='pci' index='2' model='pcie-root-port'>
-          <address type='pci' domain='0' bus='1' slot='0' function='0'/>
-        </controller>''').start()
+    guest = env.domain(cpu=CELL.format(model='>'), devices=PXB).start()
     expect(guest.get(guest.device('ua-pxb'), 'numa_node'), 0, 'numa_node')
     return 'qom-get numa_node: 0; devices below this bus are on the node'

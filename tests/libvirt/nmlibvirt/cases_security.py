@@ -13,7 +13,7 @@ import time
 
 from nmguest.kit import kit_file
 
-from . import SuiteError, host_cannot
+from . import SuiteError, host_cannot, qemu_lacks
 from .daemons import Refused, reason
 from .suite import case, check, expect, refused
 
@@ -67,6 +67,7 @@ def authenticate(env, mechanism):
     if not shutil.which('saslpasswd2'):
         raise host_cannot('it has no saslpasswd2')
     sasl_setup(mechanism)
+    env.libvirt.restart_daemon()
     status, text = connect(env, PASSWORD)
     check(not status, f'the right password is refused: {reason(text)}')
     status, text = connect(env, 'wrong one')
@@ -170,6 +171,9 @@ def wait_for_agent(guest, log):
         except Refused as error:
             with open(log, encoding='utf-8', errors='replace') as file:
                 console = file.read()
+            if 'unrecognized option' in console:
+                raise qemu_lacks("its qemu-ga does not know the option, which "
+                                 'ended with 9.1') from None
             if 'ended with status' in console or time.monotonic() > end:
                 raise SuiteError(f'no agent: {error}',
                                  console[-600:]) from error

@@ -52,19 +52,29 @@ class Libvirt:
             file.write(text)
 
     def start(self):
-        env = dict(os.environ, **memlock(self.folder))
-        # No -d: the suite is their parent and ends them
-        for command in (['virtlogd'], ['libvirtd', '--listen']):
-            with open(os.path.join(self.folder, command[0] + '.err'),
-                      'wb') as errors:
-                self.processes.append(subprocess.Popen(
-                    command, env=env, stdin=subprocess.DEVNULL, stdout=errors,
-                    stderr=errors))
+        self._run('virtlogd')
+        self.start_daemon()
+
+    def _run(self, *command, **env):
+        # Without -d: the suite is their parent and ends them
+        with open(os.path.join(self.folder, command[0] + '.err'),
+                  'ab') as errors:
+            self.processes.append(subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=errors,
+                stderr=errors, env=dict(os.environ, **env)))
+
+    def start_daemon(self):
+        self._run('libvirtd', '--listen', **memlock(self.folder))
         end = time.monotonic() + START_DEADLINE
         while self.virsh('list', check=False)[0]:
             if time.monotonic() > end or self._gone():
                 raise SuiteError('libvirtd does not answer', self.logs())
             time.sleep(0.2)
+
+    def restart_daemon(self):
+        """libvirtd alone, which reads some files at its start only."""
+        end_process(self.processes.pop())
+        self.start_daemon()
 
     def _gone(self):
         return any(process.poll() is not None for process in self.processes)
@@ -105,14 +115,17 @@ class Libvirt:
                               check=False).stdout.split()[-1]
 
     def stop(self):
-        for process in reversed(self.processes):
-            process.terminate()
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        self.processes = []
+        while self.processes:
+            end_process(self.processes.pop())
+
+
+def end_process(process):
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def memlock(folder):
