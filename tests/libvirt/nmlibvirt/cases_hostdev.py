@@ -2,10 +2,13 @@
 # SPDX-FileCopyrightText: nearmetal contributors
 """The guide's chapters on NVMe and NIC passthrough, and their NUMA node."""
 
+import time
+
 from . import SuiteError, libvirt_refuses, qemu_lacks
 from .daemons import Refused
 from .suite import case, check, expect
 
+FIRMWARE_SECONDS = 120
 NVME, NIC = 'NVMe Drive Passthrough', 'NIC Passthrough'
 NODE = 'NUMA Exposure for Passthrough Devices'
 HOSTDEV = '''<hostdev mode='subsystem' type='pci' managed='{managed}'>
@@ -59,13 +62,18 @@ def nvme(env):
 def relocated(guest):
     seen = guest.get(guest.device('ua-sm2262'), 'x-msix-relocation')
     expect(seen, 'bar2', 'x-msix-relocation')
-    for bus in guest.qmp('query-pci'):
-        for entry in every_device(bus['devices']):
-            if entry['qdev_id'] == 'ua-sm2262':
-                bars = [region['bar'] for region in entry['regions']]
-                check(2 in bars, f'no BAR 2 for MSI-X, only {bars}')
-                return f'MSI-X in BAR 2 (query-pci){STAND_IN}'
-    raise SuiteError('the device is not in query-pci')
+    # Not below its port until the firmware has numbered the buses
+    end = time.monotonic() + FIRMWARE_SECONDS
+    while time.monotonic() < end:
+        for bus in guest.qmp('query-pci'):
+            for entry in every_device(bus['devices']):
+                if entry['qdev_id'] == 'ua-sm2262':
+                    bars = [region['bar'] for region in entry['regions']]
+                    check(2 in bars, f'no BAR 2 for MSI-X, only {bars}')
+                    return f'MSI-X in BAR 2 (query-pci){STAND_IN}'
+        time.sleep(0.2)
+    raise SuiteError(f'the device is not in query-pci after '
+                     f'{FIRMWARE_SECONDS} seconds')
 
 
 def every_device(devices):

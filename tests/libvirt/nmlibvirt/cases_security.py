@@ -13,7 +13,7 @@ import time
 
 from nmguest.kit import kit_file
 
-from . import SuiteError, host_cannot, qemu_lacks
+from . import SuiteError, host_cannot, libvirt_refuses, qemu_lacks
 from .daemons import Refused, reason
 from .suite import case, check, expect, refused
 
@@ -69,6 +69,11 @@ def authenticate(env, mechanism):
     sasl_setup(mechanism)
     env.libvirt.restart_daemon()
     status, text = connect(env, PASSWORD)
+    if status and 'no SASL mechanisms are available' in env.libvirt.logs():
+        raise libvirt_refuses(
+            f'{mechanism} does not encrypt, which libvirt wants of plain TCP '
+            '(tcp_min_ssf): no SASL mechanisms are available. It needs TLS '
+            'around it')
     check(not status, f'the right password is refused: {reason(text)}')
     status, text = connect(env, 'wrong one')
     check(status, 'a wrong password is accepted')
