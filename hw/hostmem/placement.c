@@ -74,7 +74,7 @@ void placement_numa_maps(Placement *list, unsigned n, const char *line)
 /* "VmFlags: rd wr mr mw me dc ac sd hg" */
 static void add_flags(Placement *area, const char *flags)
 {
-    g_auto(GStrv) flag = g_strsplit_set(flags, " \n", -1);
+    g_auto(GStrv) flag = g_strsplit_set(flags, "\n ", -1);
     const gchar *const *list = (const gchar *const *)flag;
 
     merge_text(area->thp, g_strv_contains(list, "ht") ? "hugetlb" :

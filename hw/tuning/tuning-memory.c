@@ -121,9 +121,9 @@ static char *wanted_policy(HostMemoryBackend *backend)
 static void add_nodes(TuningList *list, HostMemoryBackend *backend,
                       const Placement *area)
 {
+    char *policy = *area->policy ? g_strdup(area->policy) : NULL;
     TuningItem *item = tuning_add(list, TUNING_AREA_NUMA, OBJECT(backend),
-                                  "policy", wanted_policy(backend),
-                                  *area->policy ? g_strdup(area->policy) : NULL);
+                                  "policy", wanted_policy(backend), policy);
     uint64_t pages = astray(backend, area);
 
     if (item->status == TUNING_STATUS_OK && pages &&

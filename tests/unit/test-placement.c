@@ -7,6 +7,7 @@
 #include <glib.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #include "hw/hostmem/placement.h"
@@ -62,7 +63,8 @@ static void test_policies(void)
 static void expect_flags(const char *flags, const char *thp)
 {
     Placement p = { .start = 0x1000, .end = 0x2000 };
-    g_autofree char *line = g_strdup_printf("VmFlags: rd wr %s \n", flags);
+    g_autofree char *line = g_strconcat("VmFlags: rd wr ", flags, " ", "\n",
+                                        NULL);
 
     g_assert_true(placement_smaps(&p, 1, &p, line) == &p);
     g_assert_cmpstr(p.thp, ==, thp);
@@ -102,7 +104,7 @@ static void test_smaps(void)
 
 static void test_self(void)
 {
-    size_t page = sysconf(_SC_PAGESIZE), size = 64 * page;
+    size_t page = getauxval(AT_PAGESZ), size = 64 * page;
     /* A mapping of its own, as flags differ from those of the neighbours */
     char *area = mmap(NULL, size + 2 * page, PROT_NONE,
                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
