@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 nearmetal contributors */
 #include "qemu/osdep.h"
-#include "hw/boards.h"
 #include "hw/core/cpu.h"
 #include "hw/qdev-core.h"
 #include "hw/nearmetal/vcpu/vcpu-affinity.h"
@@ -54,19 +53,35 @@ static void add_affinity(TuningList *list, TuningArea area, Object *obj,
     qapi_free_uint16List(effective);
 }
 
-/* What the event loop has been told, which is not the property's field */
-static void add_polling(TuningList *list, IOThread *iothread)
+static void add_number(TuningList *list, IOThread *iothread, const char *name,
+                       bool known, int64_t effective)
 {
-    AioPolicy *policy = iothread->ctx ? iothread->ctx->policy : NULL;
-    char *effective = NULL;
-    PollParams params;
-    uint32_t seen;
+    int64_t requested = object_property_get_int(OBJECT(iothread), name,
+                                                &error_abort);
 
-    if (policy && poll_params_take(&policy->shared, &params, &seen)) {
-        effective = g_strdup_printf("%" PRId64, (int64_t)params.max_ns);
-    }
-    tuning_add(list, TUNING_AREA_IOTHREAD, OBJECT(iothread), "poll-max-ns",
-               g_strdup_printf("%" PRId64, iothread->poll_max_ns), effective);
+    tuning_add(list, TUNING_AREA_IOTHREAD, OBJECT(iothread), name,
+               g_strdup_printf("%" PRId64, requested),
+               known ? g_strdup_printf("%" PRId64, effective) : NULL);
+}
+
+/* What the event loop has been told, which is not the properties' fields */
+static void add_loop(TuningList *list, IOThread *iothread)
+{
+    AioContext *ctx = iothread->ctx;
+    PollParams params = { };
+    uint32_t seen;
+    bool known = ctx && ctx->policy &&
+                 poll_params_take(&ctx->policy->shared, &params, &seen);
+
+    add_number(list, iothread, "poll-max-ns", known, params.max_ns);
+    add_number(list, iothread, "poll-grow", known, params.grow);
+    add_number(list, iothread, "poll-shrink", known, params.shrink);
+    add_number(list, iothread, "aio-max-batch", ctx,
+               ctx ? qatomic_read_i64(&ctx->aio_max_batch) : 0);
+    add_number(list, iothread, "thread-pool-min", ctx,
+               ctx ? ctx->thread_pool_min : 0);
+    add_number(list, iothread, "thread-pool-max", ctx,
+               ctx ? ctx->thread_pool_max : 0);
 }
 
 static int add_iothread(Object *obj, void *opaque)
@@ -78,7 +93,7 @@ static int add_iothread(Object *obj, void *opaque)
         iothread_affinity_query(&iothread->affinity, &cpus);
         add_affinity(opaque, TUNING_AREA_IOTHREAD, obj,
                      iothread->affinity.requested, cpus);
-        add_polling(opaque, iothread);
+        add_loop(opaque, iothread);
     }
     return 0;
 }
@@ -95,38 +110,4 @@ void tuning_threads(TuningList *list)
         add_affinity(list, TUNING_AREA_VCPU, OBJECT(cpu),
                      vcpu_affinity_requested(cpu), cpus);
     }
-}
-
-/* How many different sockets, cores and threads the guest's CPUs are of */
-static char *possible_topology(const CPUArchIdList *cpus)
-{
-    int64_t sockets = 0, cores = 0, threads = 0;
-
-    for (int i = 0; i < cpus->len; i++) {
-        const CpuInstanceProperties *props = &cpus->cpus[i].props;
-
-        sockets = MAX(sockets, props->has_socket_id ? props->socket_id + 1 : 1);
-        cores = MAX(cores, props->has_core_id ? props->core_id + 1 : 1);
-        threads = MAX(threads, props->has_thread_id ? props->thread_id + 1 : 1);
-    }
-    return g_strdup_printf("sockets=%" PRId64 ",cores=%" PRId64 ",threads=%"
-                           PRId64 ",maxcpus=%d", sockets, cores, threads,
-                           cpus->len);
-}
-
-void tuning_topology(TuningList *list)
-{
-    MachineState *machine = MACHINE(qdev_get_machine());
-    MachineClass *mc = MACHINE_GET_CLASS(machine);
-    const CpuTopology *smp = &machine->smp;
-    char *requested = g_strdup_printf("sockets=%u,cores=%u,threads=%u,"
-                                      "maxcpus=%u", smp->sockets, smp->cores,
-                                      smp->threads, smp->max_cpus);
-    char *effective = NULL;
-
-    if (mc->possible_cpu_arch_ids) {
-        effective = possible_topology(mc->possible_cpu_arch_ids(machine));
-    }
-    tuning_add(list, TUNING_AREA_TOPOLOGY, OBJECT(machine), "smp", requested,
-               effective);
 }

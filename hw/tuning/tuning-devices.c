@@ -27,12 +27,13 @@ static void add_device(TuningList *list, const VfioMsixInfo *info)
     item->reason = g_strdup(info->reason);
 }
 
-void tuning_msix(TuningList *list)
+void tuning_passthrough(TuningList *list)
 {
     VfioMsixInfoList *devices = qmp_query_vfio_msix(NULL);
 
     for (VfioMsixInfoList *l = devices; l; l = l->next) {
         add_device(list, l->value);
+        tuning_device_node(list, object_resolve_path(l->value->qom_path, NULL));
     }
     qapi_free_VfioMsixInfoList(devices);
 }

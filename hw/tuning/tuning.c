@@ -39,7 +39,7 @@ TuningItemList *coroutine_fn qmp_query_tuning(Error **errp)
     tuning_halt_polling(&list);
     tuning_threads(&list);
     tuning_memory(&list);
-    tuning_msix(&list);
+    tuning_passthrough(&list);
     tuning_topology(&list);
     tuning_tpm(&list);
     return list.head;

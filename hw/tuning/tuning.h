@@ -31,7 +31,10 @@ TuningItem *tuning_add(TuningList *list, TuningArea area, Object *obj,
 void tuning_halt_polling(TuningList *list);
 void tuning_threads(TuningList *list);
 void tuning_topology(TuningList *list);
-void tuning_msix(TuningList *list);
+/* tuning_passthrough: MSI-X tables and NUMA nodes of passthrough devices */
+void tuning_passthrough(TuningList *list);
+void tuning_device_node(TuningList *list, Object *device);
+
 void tuning_tpm(TuningList *list);
 
 /* tuning_memory: huge pages, transparent ones, nodes */

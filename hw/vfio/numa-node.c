@@ -132,8 +132,7 @@ static NumaPlanMemory node_memory(const HostMemoryBackend *backend)
     };
 }
 
-/* The node that is asked for; if auto finds none, -1 and the reason in @why */
-static int wanted_node(VFIOPCIDevice *vdev, char **why)
+int vfio_numa_wanted(VFIOPCIDevice *vdev, char **why)
 {
     const NumaState *numa = current_machine->numa_state;
     NumaPlanMemory memory[MAX_NODES];
@@ -187,7 +186,7 @@ static int add_vote(Object *obj, void *opaque)
         pci_device_root_bus(&vdev->pdev) != voters->root) {
         return 0;
     }
-    vote.node = wanted_node(vdev, &why);
+    vote.node = vfio_numa_wanted(vdev, &why);
     vote.firm = vdev->numa_node >= 0;
     g_array_append_val(voters->votes, vote);
     if (vote.firm && vote.node != voters->self->numa_node) {
@@ -251,7 +250,7 @@ static bool choose_bus(DeviceState *dev, BusState **bus, Error **errp)
     VFIOPCIDevice *vdev = VFIO_PCI(dev);
     PCIBus *main_root = numa_bus_main_root(PCI_BUS(*bus)), *port;
     g_autofree char *why = NULL, *remedy = NULL;
-    int node = wanted_node(vdev, &why);
+    int node = vfio_numa_wanted(vdev, &why);
 
     if (vdev->numa_node == NUMA_PLAN_OFF) {
         return true;
@@ -311,7 +310,7 @@ static void check_auto(VFIOPCIDevice *vdev)
     if (vdev->numa_node != NUMA_PLAN_AUTO) {
         return;
     }
-    node = wanted_node(vdev, &why);
+    node = vfio_numa_wanted(vdev, &why);
     if (node < 0) {
         warn_report(VFIO_MSG_PREFIX "numa-node=auto: %s; the guest sees the "
                     "device on %s", vdev->vbasedev.name, why, on);

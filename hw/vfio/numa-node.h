@@ -45,6 +45,15 @@ bool vfio_numa_check(VFIOPCIDevice *vdev, Error **errp);
 void vfio_numa_realized(VFIOPCIDevice *vdev);
 
 /**
+ * vfio_numa_wanted: the node that the property asks for
+ * @vdev: device that is being realized, or is
+ * @why: filled in if auto finds none: why, in words, to be freed
+ *
+ * Returns: a number, as it was given, or the node that auto finds; -1: none
+ */
+int vfio_numa_wanted(VFIOPCIDevice *vdev, char **why);
+
+/**
  * vfio_numa_actual: the node that the guest sees the device on
  * @vdev: device on a bus
  *

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 nearmetal contributors */
+#include "qemu/osdep.h"
+#include "hw/boards.h"
+#include "hw/qdev-core.h"
+#include "hw/nearmetal/topology/machine-topology.h"
+#include "qapi/error.h"
+#include "qapi/qapi-commands-cpu-topology.h"
+#include "tuning.h"
+
+/* A level of -smp, and where CPUs say which part of it they are in */
+typedef struct Level {
+    const char *name;
+    size_t count;           /* in CpuTopology */
+    size_t has_id, id;      /* in CpuInstanceProperties */
+    bool always;            /* told even if there is one */
+} Level;
+
+#define LEVEL(n, i) .name = #n, .count = offsetof(CpuTopology, n), \
+    .has_id = offsetof(CpuInstanceProperties, has_##i), \
+    .id = offsetof(CpuInstanceProperties, i)
+
+static const Level levels[] = {
+    { LEVEL(drawers, drawer_id) },
+    { LEVEL(books, book_id) },
+    { LEVEL(sockets, socket_id), .always = true },
+    { LEVEL(dies, die_id) },
+    { LEVEL(clusters, cluster_id) },
+    { LEVEL(modules, module_id) },
+    { LEVEL(cores, core_id), .always = true },
+    { LEVEL(threads, thread_id), .always = true },
+};
+
+static unsigned level_count(const MachineState *ms, const Level *level)
+{
+    return *(const unsigned *)((const char *)&ms->smp + level->count);
+}
+
+/* How many parts of @level the CPUs name; one if they do not name any */
+static int64_t level_parts(const CPUArchIdList *cpus, const Level *level)
+{
+    int64_t parts = 1;
+
+    for (int i = 0; i < cpus->len; i++) {
+        const char *props = (const char *)&cpus->cpus[i].props;
+
+        if (*(const bool *)(props + level->has_id)) {
+            parts = MAX(parts, *(const int64_t *)(props + level->id) + 1);
+        }
+    }
+    return parts;
+}
+
+/* On x86 -smp may call modules clusters */
+static const char *level_name(const MachineState *ms, const Level *level)
+{
+    bool renamed = level->count == offsetof(CpuTopology, modules) &&
+                   ms->topology && ms->topology->clusters_given;
+
+    return renamed ? "clusters" : level->name;
+}
+
+static void add_shape(TuningList *list, MachineState *ms)
+{
+    MachineClass *mc = MACHINE_GET_CLASS(ms);
+    const CPUArchIdList *cpus = mc->possible_cpu_arch_ids ?
+                                mc->possible_cpu_arch_ids(ms) : NULL;
+    GString *requested = g_string_new(NULL);
+    GString *effective = g_string_new(NULL);
+
+    for (size_t i = 0; i < G_N_ELEMENTS(levels); i++) {
+        const Level *level = &levels[i];
+        const char *name = level_name(ms, level);
+
+        if (level->always || level_count(ms, level) > 1) {
+            g_string_append_printf(requested, "%s=%u,", name,
+                                   level_count(ms, level));
+            g_string_append_printf(effective, "%s=%" PRId64 ",", name,
+                                   cpus ? level_parts(cpus, level) : 0);
+        }
+    }
+    g_string_append_printf(requested, "maxcpus=%u", ms->smp.max_cpus);
+    g_string_append_printf(effective, "maxcpus=%d", cpus ? cpus->len : 0);
+    tuning_add(list, TUNING_AREA_TOPOLOGY, OBJECT(ms), "smp",
+               g_string_free(requested, false),
+               g_string_free(effective, !cpus));
+}
+
+static const CpuTopologyCache *find_cache(const CpuTopologyInfo *info,
+                                          CacheLevelAndType kind)
+{
+    for (CpuTopologyCacheList *l = info->caches; l; l = l->next) {
+        if (l->value->cache == kind) {
+            return l->value;
+        }
+    }
+    return NULL;
+}
+
+/* A level, and a size if one was asked for */
+static char *cache_text(CpuTopologyLevel level, bool has_size, uint64_t size)
+{
+    const char *name = CpuTopologyLevel_str(level);
+
+    return has_size ? g_strdup_printf("%s,size=%" PRIu64, name, size)
+                    : g_strdup(name);
+}
+
+static void add_cache(TuningList *list, MachineState *ms,
+                      const CpuTopologyInfo *info, CacheLevelAndType kind)
+{
+    const TopoRequest *request = &ms->topology->request[kind];
+    const CpuTopologyCache *cache = find_cache(info, kind);
+    g_autofree char *setting = g_strdup_printf("smp-cache.%s",
+                                               CacheLevelAndType_str(kind));
+    CpuTopologyLevel level = topo_level_to_qapi(ms, request->level);
+    char *effective = NULL;
+    TuningItem *item;
+
+    if (cache) {
+        effective = cache_text(cache->topology, request->has_size,
+                               cache->size);
+        /* Which level the default is, is the machine's choice */
+        level = request->level == TOPO_DEFAULT ? cache->topology : level;
+    }
+    item = tuning_add(list, TUNING_AREA_TOPOLOGY, OBJECT(ms), setting,
+                      cache_text(level, request->has_size, request->size),
+                      effective);
+    if (!cache) {
+        item->reason = g_strdup("the guest is not told of this cache");
+    }
+}
+
+void tuning_topology(TuningList *list)
+{
+    MachineState *ms = MACHINE(qdev_get_machine());
+    CpuTopologyInfo *info;
+
+    add_shape(list, ms);
+    if (!ms->topology || !ms->topology->caches_given) {
+        return;
+    }
+    info = qmp_query_cpu_topology(&error_abort);
+    for (int kind = 0; kind < TOPO_KINDS; kind++) {
+        if (ms->topology->request[kind].given) {
+            add_cache(list, ms, info, kind);
+        }
+    }
+    qapi_free_CpuTopologyInfo(info);
+}
