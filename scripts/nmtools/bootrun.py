@@ -9,7 +9,7 @@ import subprocess
 import time
 
 from . import ToolError, pcrs, qmp, tpmlog
-from .swtpm import die_with_parent
+from .running import Emulator, die_with_parent
 
 MIB = 1 << 20
 CHUNK = 64 * MIB
@@ -48,7 +48,7 @@ def escaped(path):
     return os.path.abspath(path).replace(',', ',,')
 
 
-class Boot:
+class Boot(Emulator):
     """QEMU, its monitor and its console's file.
 
     OPTIONS: device, machine (added to -machine), cpu, memory (MiB), firmware
@@ -66,7 +66,6 @@ class Boot:
         self._binary, self._tpm, self._stop = binary, tpm, stop
         self._options = options
         self._socket = os.path.join(folder, name + '.qmp')
-        self.process = self.qmp = None
 
     def command(self):
         kind = MACHINES[self.arch]
@@ -165,32 +164,6 @@ class Boot:
                 at, left = at + size, left - size
         os.unlink(part)
         return path
-
-    def quit(self):
-        try:
-            self.qmp.cmd('quit')
-            self.process.wait(30)
-        except (ToolError, subprocess.TimeoutExpired):
-            pass
-        self.close()
-
-    def close(self):
-        if self.process and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        if self.qmp:
-            self.qmp.close()
-            self.qmp = None
-
-    def __enter__(self):
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(self, *_unused):
-        self.close()
 
 
 def judge(banks, events, among=None):

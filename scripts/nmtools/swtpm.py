@@ -3,7 +3,6 @@
 """swtpm, the software TPM, as a child process."""
 
 import array
-import ctypes
 import os
 import shutil
 import signal
@@ -13,17 +12,11 @@ import subprocess
 import time
 
 from . import ToolError, tpmcmd
+from .running import die_with_parent
 
 DEADLINE = 60
 CTRL_INIT, CTRL_SHUTDOWN, CTRL_SET_DATAFD = 2, 3, 16
-PR_SET_PDEATHSIG = 1
 LISTENING = '00010000'       # flags of such a socket in /proc/net/unix
-_LIBC = ctypes.CDLL(None, use_errno=True)
-
-
-def die_with_parent():
-    """In a child: it goes when the tool goes, however it does."""
-    _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def pass_fd(sock, message, descriptor):

@@ -2,9 +2,7 @@
 # SPDX-FileCopyrightText: nearmetal contributors
 """One QEMU with the small guest: started, spoken to and surely ended."""
 
-import ctypes
 import os
-import signal
 import socket
 import subprocess
 import time
@@ -13,10 +11,13 @@ from . import BOOT_DEADLINE, COMMAND_DEADLINE, GuestError, shown
 from .control import Console, Control
 from .kit import direct_io_works, kit_file
 from .qmp import Qmp, Refused
+from .toolrun import import_nmtools
+
+import_nmtools()
+
+from nmtools.running import Emulator, die_with_parent           # noqa: E402
 
 IOTHREAD = '/objects/iothread0'
-PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None, use_errno=True)
 
 MACHINES = {
     'x86_64': {'type': 'q35', 'console': 'ttyS0',
@@ -24,11 +25,6 @@ MACHINES = {
     'aarch64': {'type': 'virt', 'console': 'ttyAMA0',
                 'early': 'earlycon', 'cpu': 'max,pauth-impdef=on'},
 }
-
-
-def die_with_parent():
-    """In the child: QEMU goes when the script goes, however it does."""
-    _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def machine_options(arch, accel, machine=None, cpu=None):
@@ -50,8 +46,10 @@ def kernel_options(arch, extra=''):
             '-append', words]
 
 
-class Machine:
+class Machine(Emulator):
     """A guest with a virtio disk on an IOThread."""
+
+    failure = GuestError
 
     def __init__(self, qemu, arch, folder, **options):
         self.qemu, self.arch, self.folder = qemu, arch, folder
@@ -62,7 +60,7 @@ class Machine:
         self.native = direct_io_works(self.disk)
         self.console = Console(os.path.join(folder, self.name + '.console'))
         self.output = os.path.join(folder, self.name + '.output')
-        self.process = self.qmp = self.control = None
+        self.control = None
 
     # --- start ----------------------------------------------------------
 
@@ -219,32 +217,8 @@ class Machine:
         if code or not self.console.has('nearmetal-guest: power off'):
             self.check()
 
-    def quit(self):
-        """End QEMU over QMP, without the guest."""
-        try:
-            self.qmp.cmd('quit')
-            self.process.wait(30)
-        except (GuestError, subprocess.TimeoutExpired):
-            pass
-        self.close()
-
     def close(self):
-        """End QEMU in any case and close the connections."""
-        if self.process and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        if self.qmp:
-            self.qmp.close()
+        super().close()
         if self.control:
             self.control.close()
-        self.qmp = self.control = None
-
-    def __enter__(self):
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(self, *_unused):
-        self.close()
+            self.control = None

@@ -6,15 +6,13 @@ images, and its comparison of two boots."""
 import json
 import os
 import re
-import shutil
 import subprocess
-import tempfile
 
 from . import ROOT
 from .diskimage import make_image, qemu_img, replace_once
-from .esp import Unavailable, make_esp, make_tpm_kit
-from .swtpm import BOOT, need_swtpm, told, words
-from .testing import Skip, patched_qemu, run
+from .esp import make_esp
+from .swtpm import BOOT, need_tpm_guest, told, tpm_folder, words
+from .testing import run
 
 ARCHES = ('x86_64', 'aarch64')
 # All registers have been read once, so nothing will be measured any more
@@ -95,19 +93,10 @@ class Tester:
 
 
 def test(checks):
-    need_swtpm()
     for arch in ARCHES:
-        qemu = patched_qemu(arch)
-        try:
-            make_tpm_kit(arch)
-        except Unavailable:
-            raise Skip(f'no {arch} kernel or GRUB: not in the cache and the '
-                       'Debian mirror cannot be reached') from None
-        folder = tempfile.mkdtemp(prefix='nm-tpm.')
-        try:
+        qemu = need_tpm_guest(arch)
+        with tpm_folder() as folder:
             Tester(checks, qemu, arch, folder).run()
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def main():

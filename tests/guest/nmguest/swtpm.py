@@ -6,21 +6,23 @@ import json
 import os
 import re
 import shutil
+import tempfile
 import threading
 import time
 
 from . import GuestError
-from .testing import Skip
+from .testing import Skip, patched_qemu
 from .toolrun import import_nmtools
 
 import_nmtools()
 
 from nmtools import ToolError, bootrun, qmp                     # noqa: E402
+from nmtools.running import Running                             # noqa: E402
 from nmtools.stop import Stop                                   # noqa: E402
 from nmtools.swtpm import Swtpm                                 # noqa: E402
 from nmtools.tpmproxy import Proxy                              # noqa: E402
 
-from .esp import tpm_kit_file                                   # noqa: E402
+from .esp import Unavailable, make_tpm_kit, tpm_kit_file        # noqa: E402
 
 # Generous: a boot under emulation on a busy machine took over a minute
 BOOT = 600
@@ -31,9 +33,23 @@ END = 'nearmetal-tpm: end '
 LINE = re.compile(r'nearmetal-tpm: (.*)')
 
 
-def need_swtpm():
+def need_tpm_guest(arch):
+    """Make what a guest with a TPM takes.  Returns: the QEMU to run it."""
     if not shutil.which('swtpm'):
         raise Skip('swtpm is not installed; run scripts/setup')
+    qemu = patched_qemu(arch)
+    try:
+        make_tpm_kit(arch)
+    except Unavailable:
+        raise Skip(f'no {arch} kernel or GRUB: not in the cache and the '
+                   'Debian mirror cannot be reached') from None
+    return qemu
+
+
+def tpm_folder():
+    """Short: the path of a socket has 107 characters at most."""
+    return tempfile.TemporaryDirectory(prefix='nm-tpm.',
+                                       ignore_cleanup_errors=True)
 
 
 def words(arch, more=''):
@@ -149,7 +165,7 @@ class Watcher:
         self._monitor.close()
 
 
-class Guest:
+class Guest(Running):
     """swtpm, a proxy in between, and QEMU, named NAME in FOLDER."""
 
     def __init__(self, qemu, arch, folder, name='guest', proxy=True,
@@ -207,16 +223,6 @@ class Guest:
         if self.tpm.process:
             self.tpm.cont()
         self.tpm.close()
-
-    def __enter__(self):
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(self, *_unused):
-        self.close()
 
 
 def told(test):

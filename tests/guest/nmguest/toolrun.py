@@ -22,7 +22,9 @@ TUNE = os.path.join(ROOT, 'scripts', 'iothread-tune')
 
 def import_nmtools():
     """Let a test import the tools' modules."""
-    sys.path.insert(0, os.path.join(ROOT, 'scripts'))
+    path = os.path.join(ROOT, 'scripts')
+    if path not in sys.path:
+        sys.path.insert(0, path)
 
 
 def until(condition, what):

@@ -2,69 +2,25 @@
 # SPDX-FileCopyrightText: nearmetal contributors
 """What a Linux guest sees of the CPU topology that it was given."""
 
-import gzip
 import os
 import subprocess
 import tempfile
 
-from . import GuestError, ROOT
-from .kit import kit_file
+from . import GuestError
+from .initramfs import make_initramfs, text_of
 from .machine import die_with_parent, kernel_options, machine_options
-from .testing import Skip, patched_qemu
+from .testing import patched_qemu
 
-HERE = os.path.join(ROOT, 'tests', 'guest')
 DEADLINE = 900          # 32 CPUs under TCG take their time
 INTEL = 'Skylake-Server-v1'
-
-
-def arm_firmware():
-    """UEFI with which Linux has NUMA; NEARMETAL_EFI_aarch64 names one."""
-    named = os.environ.get('NEARMETAL_EFI_aarch64')
-    if named:
-        return named
-    done = subprocess.run([os.path.join(HERE, 'kit', 'arm-firmware')],
-                          stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, check=False)
-    if done.returncode == 3:
-        raise Skip(done.stderr.strip())
-    if done.returncode:
-        raise GuestError(done.stderr.strip())
-    return done.stdout.strip()
-
-
-def cpio_entry(name, data, mode):
-    """One file of an archive in the format newc."""
-    numbers = [0, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0]
-    entry = b'070701' + b''.join(b'%08X' % n for n in numbers)
-    entry += name.encode() + b'\0'
-    entry += bytes(-len(entry) % 4) + data
-    return entry + bytes(-len(entry) % 4)
-
-
-def make_initramfs(arch, folder):
-    """The kit's files, and an init of our own after them."""
-    path = os.path.join(folder, 'initramfs')
-    with open(os.path.join(HERE, 'kit', 'topology-init'), 'rb') as file:
-        own = (cpio_entry('topology-init', file.read(), 0o100755)
-               + cpio_entry('TRAILER!!!', b'', 0))
-    with open(path, 'wb') as file:
-        with open(kit_file(arch, 'initramfs.cpio.gz'), 'rb') as kit:
-            file.write(kit.read())
-        file.write(gzip.compress(own))
-    return path
-
-
-def text_of(folder, name):
-    with open(os.path.join(folder, name), encoding='utf-8',
-              errors='replace') as file:
-        return file.read()
 
 
 def boot(arch, machine, options, cpu=None):
     """A guest from its start to its power off: what it printed."""
     with tempfile.TemporaryDirectory(prefix='nm-topology.') as folder:
         kernel = kernel_options(arch, 'rdinit=/topology-init')
-        kernel[kernel.index('-initrd') + 1] = make_initramfs(arch, folder)
+        kernel[kernel.index('-initrd') + 1] = make_initramfs(
+            arch, folder, 'topology-init')
         command = [patched_qemu(arch), '-nodefaults', '-no-user-config',
                    '-display', 'none', '-no-reboot', '-serial',
                    'file:console', *machine_options(arch, 'tcg', machine, cpu),

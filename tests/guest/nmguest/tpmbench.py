@@ -6,14 +6,14 @@ import argparse
 import json
 import os
 import re
+import subprocess
 import sys
-import tempfile
 
 from . import ARCHES, GuestError, session, table
 from .esp import make_tpm_kit
 from .kit import find_qemu
-from .measured import has_device
-from .swtpm import BOOT, Guest, ToolError, bootrun, direct_options
+from .swtpm import BOOT, Guest, ToolError, bootrun, direct_options, \
+    tpm_folder
 
 PROGRAM = 'bench-tpm'
 DEVICES = {'x86_64': ('tpm-tis', 'tpm-crb'),
@@ -43,9 +43,17 @@ def parse():
     return options
 
 
+def has_device(qemu, name):
+    """Does this QEMU have such a device?  --qemu may name a stock one."""
+    done = subprocess.run([qemu, '-machine', 'none', '-device', 'help'],
+                          check=False, text=True, capture_output=True,
+                          stdin=subprocess.DEVNULL, timeout=60)
+    return f'"{name}"' in done.stdout
+
+
 def bench(qemu, arch, device, reads, trace=False):
     """(reads, nanoseconds of the guest, accesses) of one guest."""
-    with tempfile.TemporaryDirectory(prefix='nm-tpm.') as folder:
+    with tpm_folder() as folder:
         log = os.path.join(folder, 'trace')
         extra = direct_options(arch, f'nm.bench={reads}')
         if trace:

@@ -4,18 +4,16 @@
 restarted under a guest that uses its TPM all the time."""
 
 import os
-import shutil
 import subprocess
-import tempfile
 
 from . import GuestError
-from .esp import Unavailable, make_tpm_kit
 from .swtpm import DEADLINE, Guest, ToolError, Watcher, direct_options, \
-    need_swtpm, told
-from .testing import Skip, patched_qemu, run
+    need_tpm_guest, told, tpm_folder
+from .testing import run
 
 from nmtools import tpmlog              # its path: see .swtpm
 from nmtools.qmp import Refused         # noqa: E402
+from nmtools.running import Running     # noqa: E402
 
 EVENT = 'TPM_BACKEND_ERROR'
 DEVICES = {'x86_64': 'tpm-crb', 'aarch64': 'tpm-tis-device'}
@@ -26,12 +24,13 @@ SLOWEST = 10.0      # seconds for an answer of the monitor, at most
 BRIEF_MS = 2000
 
 
-class Case:
+class Case(Running):
     """One guest, watched by a second client all the time."""
 
     def __init__(self, checks, qemu, arch, name, **options):
         self._checks, self._name, self._arch = checks, name, arch
-        self.folder = tempfile.mkdtemp(prefix='nm-tpm.')
+        self._temporary = tpm_folder()
+        self.folder = self._temporary.name
         watch = os.path.join(self.folder, 'watch.qmp')
         limit = options.pop('limit', BRIEF_MS)
         options.setdefault('device', DEVICES[arch])
@@ -92,22 +91,18 @@ class Case:
             return None
         return state.get('error-desc', 'no reason given')
 
-    def __enter__(self):
-        try:
-            self.guest.start()
-            self.watcher = Watcher(self._watch_path)
-            return self
-        except BaseException:
-            self.__exit__()
-            raise
+    def start(self):
+        self.guest.start()
+        self.watcher = Watcher(self._watch_path)
+        return self
 
-    def __exit__(self, *_unused):
+    def close(self):
         try:
             if self.watcher:
                 self.watcher.close()
             self.guest.close()
         finally:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self._temporary.cleanup()
 
 
 # --- cases ------------------------------------------------------------------
@@ -247,7 +242,7 @@ def initial_registers(checks, qemu, arch):
     """Without firmware nothing is measured: the kit tells the truth.  SeaBIOS
     of x86_64 does measure, into registers 0 to 7; IMA extends 10."""
     others = {10, *(range(8) if arch == 'x86_64' else ())}
-    with tempfile.TemporaryDirectory(prefix='nm-tpm.') as folder:
+    with tpm_folder() as folder:
         with Guest(qemu, arch, folder, device=DEVICES[arch],
                    extra=direct_options(arch)) as guest:
             printed = guest.wait_rounds(1)
@@ -260,33 +255,15 @@ def initial_registers(checks, qemu, arch):
             guest.boot.quit()
 
 
-def has_feature(qemu):
-    """Does this QEMU tell about lost TPMs at all?"""
-    with open(qemu, 'rb') as file:
-        return EVENT.encode() in file.read()
-
-
 def test(checks):
-    need_swtpm()
-    ran = False
     for arch in sorted(DEVICES):
-        qemu = patched_qemu(arch)
-        try:
-            make_tpm_kit(arch)
-        except Unavailable:
-            raise Skip(f'no {arch} kernel: not in the cache and the Debian '
-                       'mirror cannot be reached') from None
-        if not has_feature(qemu):
-            continue
+        qemu = need_tpm_guest(arch)
         initial_registers(checks, qemu, arch)
         for case in CASES:
             try:
                 case(checks, qemu, arch)
             except (GuestError, ToolError) as error:
                 checks.check(False, f'{arch}: {case.__name__}', error)
-        ran = True
-    if not ran:
-        raise Skip(f'this QEMU has no {EVENT}')
 
 
 def main():

@@ -5,16 +5,13 @@ migration goes to a machine whose swtpm does not answer."""
 
 import hashlib
 import os
-import shutil
 import subprocess
-import tempfile
 import time
 
 from . import GuestError, build_dir
-from .esp import Unavailable, make_tpm_kit
-from .swtpm import DEADLINE, Guest, ToolError, direct_options, need_swtpm, \
-    told
-from .testing import Skip, patched_qemu, run
+from .swtpm import DEADLINE, Guest, ToolError, direct_options, \
+    need_tpm_guest, told, tpm_folder
+from .testing import run
 from .tpmloss import BRIEF_MS, DEVICES
 
 from nmtools import tpmcmd, tpmlog      # its path: see .swtpm
@@ -180,23 +177,15 @@ CASES = (rolled_back, killed, stopped)
 
 
 def test(checks):
-    need_swtpm()
     for arch in sorted(DEVICES):
-        qemu = patched_qemu(arch)
-        try:
-            make_tpm_kit(arch)
-        except Unavailable:
-            raise Skip(f'no {arch} kernel: not in the cache and the Debian '
-                       'mirror cannot be reached') from None
+        qemu = need_tpm_guest(arch)
         for one in CASES:
-            folder = tempfile.mkdtemp(prefix='nm-tpm.')
-            case = Case(checks, qemu, arch, folder)
-            try:
-                one(case)
-            except (GuestError, ToolError) as error:
-                case.check(False, one.__name__, error)
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
+            with tpm_folder() as folder:
+                case = Case(checks, qemu, arch, folder)
+                try:
+                    one(case)
+                except (GuestError, ToolError) as error:
+                    case.check(False, one.__name__, error)
 
 
 def main():

@@ -6,13 +6,11 @@ Physical Presence Interface and of its interrupt on the machine virt."""
 import os
 import re
 import secrets
-import shutil
-import tempfile
 
-from .esp import Unavailable, esp_options, make_esp, make_tpm_kit
-from .swtpm import DEADLINE, Guest, bootrun, direct_options, need_swtpm, \
-    told, words
-from .testing import Skip, patched_qemu, run
+from .esp import esp_options, make_esp
+from .swtpm import DEADLINE, Guest, bootrun, direct_options, \
+    need_tpm_guest, told, tpm_folder, words
+from .testing import run
 
 ARCH = 'aarch64'
 DEVICE = 'tpm-tis-device'
@@ -151,22 +149,13 @@ class Tester:
 
 
 def test(checks):
-    need_swtpm()
-    qemu = patched_qemu(ARCH)
-    try:
-        make_tpm_kit(ARCH)
-    except Unavailable:
-        raise Skip(f'no {ARCH} kernel or GRUB: not in the cache and the '
-                   'Debian mirror cannot be reached') from None
-    folder = tempfile.mkdtemp(prefix='nm-tpm.')
-    try:
+    qemu = need_tpm_guest(ARCH)
+    with tpm_folder() as folder:
         tester = Tester(checks, qemu, folder)
         tester.presence()
         tester.overwrite()
         for acpi in (True, False):
             tester.interrupt(acpi)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def main():
