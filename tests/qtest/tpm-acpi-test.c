@@ -8,6 +8,7 @@
 #include <glib/gstdio.h>
 #include "qemu/bswap.h"
 #include "aml-walk.h"
+#include "fw-cfg-file.h"
 #include "tpm-machine.h"
 
 #define VIRT "-machine virt -cpu max "
@@ -29,8 +30,8 @@ static Tables tables_of(const char *var, enum TPMVersion version,
                         const char *machine, const char *device)
 {
     TpmMachine *m = tpm_machine_start_env(var, version, machine, device);
-    Tables t = { .all = tpm_machine_fw_cfg(m, "etc/acpi/tables") };
-    GByteArray *log = tpm_machine_fw_cfg(m, "etc/tpm/log");
+    Tables t = { .all = fw_cfg_file(m->qts, "etc/acpi/tables") };
+    GByteArray *log = fw_cfg_file(m->qts, "etc/tpm/log");
 
     tpm_machine_stop(m);
     t.dsdt = acpi_table(t.all, "DSDT");

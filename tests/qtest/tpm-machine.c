@@ -6,13 +6,8 @@
  */
 #include "qemu/osdep.h"
 #include <glib/gstdio.h>
-#include "qemu/bswap.h"
 #include "qemu/module.h"
-#include "libqos/fw_cfg.h"
-#include "standard-headers/linux/qemu_fw_cfg.h"
 #include "tpm-machine.h"
-
-#define FW_CFG_ARM 0x9020000
 
 bool tpm_on_arm(void)
 {
@@ -105,51 +100,4 @@ char *tpm_machine_refused(enum TPMVersion version, const char *machine,
     g_assert_cmpint(WEXITSTATUS(status), ==, 1);
     stop_backend(m);
     return said;
-}
-
-static void fw_cfg_read(TpmMachine *m, uint16_t key, void *data, size_t size)
-{
-    size_t at, part;
-    uint64_t value;
-
-    if (!tpm_on_arm()) {
-        QFWCFG *fw_cfg = pc_fw_cfg_init(m->qts);
-
-        qfw_cfg_get(fw_cfg, key, data, size);
-        pc_fw_cfg_uninit(fw_cfg);
-        return;
-    }
-    /* Big endian registers; the bytes of a file are in their order */
-    qtest_writew(m->qts, FW_CFG_ARM + 8, bswap16(key));
-    for (at = 0; at < size; at += part) {
-        part = MIN(size - at, sizeof(value));
-        value = cpu_to_le64(qtest_readq(m->qts, FW_CFG_ARM));
-        memcpy((char *)data + at, &value, part);
-    }
-}
-
-GByteArray *tpm_machine_fw_cfg(TpmMachine *m, const char *name)
-{
-    typedef struct fw_cfg_file FWCfgFile;
-    g_autofree char *files = NULL;
-    GByteArray *file;
-    uint32_t count, i;
-
-    fw_cfg_read(m, FW_CFG_FILE_DIR, &count, sizeof(count));
-    count = be32_to_cpu(count);
-    files = g_malloc0(sizeof(count) + count * sizeof(FWCfgFile));
-    fw_cfg_read(m, FW_CFG_FILE_DIR, files,
-                sizeof(count) + count * sizeof(FWCfgFile));
-    for (i = 0; i < count; i++) {
-        FWCfgFile f;
-
-        memcpy(&f, files + sizeof(count) + i * sizeof(f), sizeof(f));
-        if (g_str_equal(f.name, name)) {
-            file = g_byte_array_new();
-            g_byte_array_set_size(file, be32_to_cpu(f.size));
-            fw_cfg_read(m, be16_to_cpu(f.select), file->data, file->len);
-            return file;
-        }
-    }
-    return NULL;
 }

@@ -39,9 +39,6 @@ void tpm_machine_stop(TpmMachine *m);
 char *tpm_machine_refused(enum TPMVersion version, const char *machine,
                           const char *device);
 
-/* Contents of fw_cfg's file @name, NULL: there is none */
-GByteArray *tpm_machine_fw_cfg(TpmMachine *m, const char *name);
-
 bool tpm_on_arm(void);
 
 #endif

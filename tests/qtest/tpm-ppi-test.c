@@ -7,6 +7,7 @@
  */
 #include "qemu/osdep.h"
 #include "qemu/bswap.h"
+#include "fw-cfg-file.h"
 #include "tpm-machine.h"
 
 #define CONFIG "etc/tpm/config"
@@ -43,7 +44,7 @@ static bool ppi_of(TpmMachine *m)
 /* Returns: the page's address as firmware learns it, 0: not told */
 static uint64_t told(TpmMachine *m)
 {
-    GByteArray *config = tpm_machine_fw_cfg(m, CONFIG);
+    GByteArray *config = fw_cfg_file(m->qts, CONFIG);
     uint64_t address;
 
     if (!config) {
