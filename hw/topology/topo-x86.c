@@ -40,33 +40,3 @@ TopoLevel topo_x86_l2_level(bool clusters_given, TopoLevel model,
     }
     return level;
 }
-
-/* An ID takes as many bits as the largest number of its level needs */
-static unsigned id_bits(unsigned count)
-{
-    unsigned bits = 0;
-
-    while (1u << bits < count) {
-        bits++;
-    }
-    return bits;
-}
-
-unsigned topo_x86_sharing(const TopoShape *shape, TopoLevel level)
-{
-    unsigned bits = 0;
-
-    if (level >= TOPO_CORE) {
-        bits += id_bits(shape->threads);
-    }
-    if (level >= TOPO_CLUSTER) {
-        bits += id_bits(shape->cores);
-    }
-    if (level >= TOPO_DIE) {
-        bits += id_bits(MAX(shape->clusters, 1));
-    }
-    if (level >= TOPO_SOCKET) {
-        bits += id_bits(MAX(shape->dies, 1));
-    }
-    return MIN((1u << bits) - 1, 4095);
-}

@@ -32,12 +32,4 @@ bool topo_x86_modules(unsigned clusters, unsigned modules, unsigned *out,
 TopoLevel topo_x86_l2_level(bool clusters_given, TopoLevel model,
                             TopoLevel l1, TopoLevel l3);
 
-/**
- * topo_x86_sharing: the field of CPUID 4 and 0x8000001D for a cache
- *
- * Returns: number of APIC IDs that there is room for in a container of @level,
- * less one: at most 4095, what 12 bits hold
- */
-unsigned topo_x86_sharing(const TopoShape *shape, TopoLevel level);
-
 #endif

@@ -6,7 +6,6 @@
  */
 
 #include "hw/topology/topo-x86.h"
-#include "topo-case.h"
 
 static void test_modules(void)
 {
@@ -54,45 +53,10 @@ static void test_l2_level(void)
                     TOPO_DIE);
 }
 
-typedef struct Case {
-    const char *smp;
-    unsigned core, cluster, die, socket;
-} Case;
-
-/* Powers of two: that is how APIC IDs are made */
-static const Case cases[] = {
-    { "cores=1", 0, 0, 0, 0 },
-    { "clusters=4,cores=2", 0, 1, 7, 7 },
-    { "clusters=4,cores=4,threads=2", 1, 7, 31, 31 },
-    { "clusters=3,cores=3,threads=2", 1, 7, 31, 31 },
-    { "sockets=2,dies=2,clusters=2,cores=2", 0, 1, 3, 7 },
-    { "dies=3,cores=5,threads=3", 3, 31, 31, 127 },
-    { "clusters=64,cores=64,threads=2", 1, 127, 4095, 4095 },
-};
-
-static void test_sharing(void)
-{
-    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
-        TopoShape shape = topo_case_shape(cases[i].smp);
-
-        g_test_message("%s", cases[i].smp);
-        g_assert_cmpuint(topo_x86_sharing(&shape, TOPO_THREAD), ==, 0);
-        g_assert_cmpuint(topo_x86_sharing(&shape, TOPO_CORE), ==,
-                         cases[i].core);
-        g_assert_cmpuint(topo_x86_sharing(&shape, TOPO_CLUSTER), ==,
-                         cases[i].cluster);
-        g_assert_cmpuint(topo_x86_sharing(&shape, TOPO_DIE), ==,
-                         cases[i].die);
-        g_assert_cmpuint(topo_x86_sharing(&shape, TOPO_SOCKET), ==,
-                         cases[i].socket);
-    }
-}
-
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/topology/x86/modules", test_modules);
     g_test_add_func("/topology/x86/l2-level", test_l2_level);
-    g_test_add_func("/topology/x86/sharing", test_sharing);
     return g_test_run();
 }
