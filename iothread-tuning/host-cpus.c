@@ -9,17 +9,12 @@
 
 #define HOST_CPUS_MAX (UINT16_MAX + 1)
 
-typedef struct CpuSet {
-    unsigned long *cpus;
-    unsigned long nbits;
-} CpuSet;
-
 typedef struct AffinityProbe {
-    CpuSet allowed;
+    HostCpus *allowed;
     int err;                    /* a positive errno */
 } AffinityProbe;
 
-static uint16List *cpu_set_to_list(const CpuSet *set)
+static uint16List *cpu_set_to_list(const HostCpus *set)
 {
     uint16List *list = NULL, **tail = &list;
     unsigned long cpu = find_first_bit(set->cpus, set->nbits);
@@ -32,7 +27,7 @@ static uint16List *cpu_set_to_list(const CpuSet *set)
 }
 
 /* As people write them: 0-3,6 */
-static char *cpu_set_to_text(const CpuSet *set)
+static char *cpu_set_to_text(const HostCpus *set)
 {
     GString *text = g_string_new(NULL);
     unsigned long first = find_first_bit(set->cpus, set->nbits);
@@ -52,7 +47,7 @@ static char *cpu_set_to_text(const CpuSet *set)
 char *host_cpus_text(const uint16List *list)
 {
     g_autofree unsigned long *cpus = bitmap_new(HOST_CPUS_MAX);
-    CpuSet set = { cpus, HOST_CPUS_MAX };
+    HostCpus set = { cpus, HOST_CPUS_MAX };
 
     for (; list; list = list->next) {
         set_bit(list->value, cpus);
@@ -81,27 +76,10 @@ static void *probe_run(void *opaque)
     bitmap_set(all, 0, HOST_CPUS_MAX);
     probe->err = abs(qemu_thread_set_affinity(&self, all, HOST_CPUS_MAX));
     if (!probe->err) {
-        probe->err = abs(qemu_thread_get_affinity(&self, &probe->allowed.cpus,
-                                                  &probe->allowed.nbits));
+        probe->err = abs(qemu_thread_get_affinity(&self, &probe->allowed->cpus,
+                                                  &probe->allowed->nbits));
     }
     return NULL;
-}
-
-/*
- * Which CPUs may a thread run on?  The kernel drops those that it does not have
- * or that a cpuset excludes without a word, and that must not happen to those
- * that somebody asked for.  So ask for all of them with a thread that has
- * nothing to lose.
- */
-static AffinityProbe probe_affinity(void)
-{
-    AffinityProbe probe = { };
-    QemuThread thread;
-
-    qemu_thread_create(&thread, "affinity-probe", probe_run, &probe,
-                       QEMU_THREAD_JOINABLE);
-    qemu_thread_join(&thread);
-    return probe;
 }
 
 static void error_set_affinity(const HostCpusProperty *property, int err,
@@ -117,8 +95,38 @@ static void error_set_affinity(const HostCpusProperty *property, int err,
     }
 }
 
-static bool check_cpus(const HostCpusProperty *property, const uint16List *list,
-                       const CpuSet *allowed, Error **errp)
+/*
+ * Which CPUs may a thread run on?  The kernel drops those that it does not have
+ * or that a cpuset excludes without a word, and that must not happen to those
+ * that somebody asked for.  So ask for all of them with a thread that has
+ * nothing to lose.
+ */
+HostCpus *host_cpus_allowed(const HostCpusProperty *property, Error **errp)
+{
+    g_autoptr(HostCpus) allowed = g_new0(HostCpus, 1);
+    AffinityProbe probe = { .allowed = allowed };
+    QemuThread thread;
+
+    qemu_thread_create(&thread, "affinity-probe", probe_run, &probe,
+                       QEMU_THREAD_JOINABLE);
+    qemu_thread_join(&thread);
+    if (probe.err) {
+        error_set_affinity(property, probe.err, errp);
+        return NULL;
+    }
+    return g_steal_pointer(&allowed);
+}
+
+void host_cpus_free(HostCpus *allowed)
+{
+    if (allowed) {
+        g_free(allowed->cpus);
+        g_free(allowed);
+    }
+}
+
+bool host_cpus_check(const HostCpusProperty *property, const uint16List *list,
+                     const HostCpus *allowed, Error **errp)
 {
     g_autofree char *range = cpu_set_to_text(allowed);
 
@@ -139,36 +147,48 @@ static bool check_cpus(const HostCpusProperty *property, const uint16List *list,
     return true;
 }
 
-bool host_cpus_check(const HostCpusProperty *property, const uint16List *list,
-                     Error **errp)
-{
-    AffinityProbe probe = probe_affinity();
-    bool ok = false;
-
-    if (probe.err) {
-        error_set_affinity(property, probe.err, errp);
-    } else {
-        ok = check_cpus(property, list, &probe.allowed, errp);
-    }
-    g_free(probe.allowed.cpus);
-    return ok;
-}
-
-uint16List *host_cpus_visit(const HostCpusProperty *property, Visitor *v,
-                            const char *name, Error **errp)
+/* Read as wider numbers, to have the value for the message */
+static uint16List *visit_list(const HostCpusProperty *property, Visitor *v,
+                              const char *name, Error **errp)
 {
     ERRP_GUARD();
     g_autoptr(uint16List) list = NULL;
+    uint16List **tail = &list;
+    intList *numbers = NULL;
 
-    if (!visit_type_uint16List(v, name, &list, errp)) {
-        error_prepend(errp, "Property '%s' takes a list of CPU numbers: ",
-                      property->name);
+    if (!visit_type_intList(v, name, &numbers, errp)) {
+        error_prepend(errp, "Property '%s' takes a list of CPU numbers, 0 to "
+                      "%d: ", property->name, HOST_CPUS_MAX - 1);
         return NULL;
     }
-    if (!host_cpus_check(property, list, errp)) {
-        return NULL;
+    for (intList *l = numbers; l; l = l->next) {
+        if (l->value < 0 || l->value >= HOST_CPUS_MAX) {
+            error_setg(errp, "Property '%s' value %" PRId64 " is out of range, "
+                       "0 to %d", property->name, l->value, HOST_CPUS_MAX - 1);
+            break;
+        }
+        QAPI_LIST_APPEND(tail, l->value);
     }
-    return g_steal_pointer(&list);
+    qapi_free_intList(numbers);
+    return *errp ? NULL : g_steal_pointer(&list);
+}
+
+bool host_cpus_visit(const HostCpusProperty *property, Visitor *v,
+                     const char *name, uint16List **list, Error **errp)
+{
+    ERRP_GUARD();
+    g_autoptr(HostCpus) allowed = NULL;
+    g_autoptr(uint16List) cpus = visit_list(property, v, name, errp);
+
+    if (*errp) {
+        return false;
+    }
+    allowed = host_cpus_allowed(property, errp);
+    if (!allowed || !host_cpus_check(property, cpus, allowed, errp)) {
+        return false;
+    }
+    *list = g_steal_pointer(&cpus);
+    return true;
 }
 
 bool host_cpus_set(const HostCpusProperty *property, QemuThread *thread,
@@ -184,7 +204,7 @@ bool host_cpus_set(const HostCpusProperty *property, QemuThread *thread,
 
 bool host_cpus_get(QemuThread *thread, uint16List **list)
 {
-    CpuSet set;
+    HostCpus set;
 
     if (qemu_thread_get_affinity(thread, &set.cpus, &set.nbits)) {
         return false;

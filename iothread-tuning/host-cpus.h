@@ -21,14 +21,33 @@ typedef struct HostCpusProperty {
     const char *remedy;         /* what else to do in a sandbox */
 } HostCpusProperty;
 
+/* The CPUs that the host allows */
+typedef struct HostCpus {
+    unsigned long *cpus;        /* a bitmap */
+    unsigned long nbits;
+} HostCpus;
+
+/**
+ * host_cpus_allowed: ask the kernel for them
+ *
+ * Returns: to be freed with host_cpus_free(); NULL with an error
+ */
+HostCpus *host_cpus_allowed(const HostCpusProperty *property, Error **errp);
+
+void host_cpus_free(HostCpus *allowed);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(HostCpus, host_cpus_free)
+
 /**
  * host_cpus_visit: read a list of CPUs that the host allows
  * @name: of the property, for the visitor
  *
- * Returns: the list, to be freed; NULL with an error if it is none
+ * @list: where to store the list, to be freed by the caller
+ *
+ * Returns: false with an error if it is none
  */
-uint16List *host_cpus_visit(const HostCpusProperty *property, Visitor *v,
-                            const char *name, Error **errp);
+bool host_cpus_visit(const HostCpusProperty *property, Visitor *v,
+                     const char *name, uint16List **list, Error **errp);
 
 /**
  * host_cpus_check: are these one or more CPUs that the host allows?
@@ -36,7 +55,7 @@ uint16List *host_cpus_visit(const HostCpusProperty *property, Visitor *v,
  * Returns: false with an error if they are not
  */
 bool host_cpus_check(const HostCpusProperty *property, const uint16List *list,
-                     Error **errp);
+                     const HostCpus *allowed, Error **errp);
 
 /**
  * host_cpus_set: let the thread run there and nowhere else

@@ -24,9 +24,9 @@ static void set_cpu_affinity(Object *obj, Visitor *v, const char *name,
                              void *opaque, Error **errp)
 {
     IOThreadAffinity *affinity = affinity_of(obj);
-    g_autoptr(uint16List) list = host_cpus_visit(&cpu_affinity, v, name, errp);
+    g_autoptr(uint16List) list = NULL;
 
-    if (!list) {
+    if (!host_cpus_visit(&cpu_affinity, v, name, &list, errp)) {
         return;
     }
     if (!affinity->thread) {

@@ -16,3 +16,14 @@ void rule_file_error(const char *filename, const char *text, Error **errp)
         error_prepend(errp, "File '%s': ", filename);
     }
 }
+
+bool rule_file_early(Object *obj, const char *property, bool complete,
+                     Error **errp)
+{
+    if (complete) {
+        error_setg(errp, "Property '%s.%s' is for the creation of the object; "
+                   "remove it with object-del and add it anew",
+                   object_get_typename(obj), property);
+    }
+    return !complete;
+}

@@ -88,11 +88,35 @@ static int64_t count_pages(HostMemoryBackend *backend,
     return pages;
 }
 
+/* What became of the memory when it could not be moved, in words */
+static char *put_back(HostMemoryBackend *backend, const NumaSetting *to,
+                      int64_t before)
+{
+    NumaSetting from = { .policy = backend->policy };
+    g_autofree char *moved = g_strdup("an unknown number of");
+    int64_t after;
+    int err;
+
+    bitmap_copy(from.nodes, backend->host_nodes, MAX_NODES + 1);
+    err = bind_memory(backend, &from, 0) ? errno : 0;
+    after = count_pages(backend, to->nodes);
+    if (before >= 0 && after >= 0) {
+        g_free(moved);
+        moved = g_strdup_printf("%" PRId64, MAX(after - before, 0));
+    }
+    if (err) {
+        return g_strdup_printf("the old policy could not be put back (%s), %s "
+                               "pages have been moved", strerror(err), moved);
+    }
+    return g_strdup_printf("policy and host-nodes are as before, %s pages have "
+                           "been moved already", moved);
+}
+
 static bool change(HostMemoryBackend *backend, const NumaSetting *to,
                    const char *property, const char *value, Error **errp)
 {
-    NumaSetting from = { .policy = backend->policy };
-    int64_t before = count_pages(backend, to->nodes), moved;
+    int64_t before = count_pages(backend, to->nodes);
+    g_autofree char *state = NULL;
     int err;
 
     if (!bind_memory(backend, to, MPOL_MF_STRICT | MPOL_MF_MOVE)) {
@@ -101,13 +125,10 @@ static bool change(HostMemoryBackend *backend, const NumaSetting *to,
         return true;
     }
     err = errno;
-    bitmap_copy(from.nodes, backend->host_nodes, MAX_NODES + 1);
-    bind_memory(backend, &from, 0);
-    moved = count_pages(backend, to->nodes) - before;
+    state = put_back(backend, to, before);
     error_setg(errp, "Property '%s.%s' value %s: the memory cannot be moved: "
-               "%s; policy and host-nodes are as before, %" PRId64 " pages "
-               "have been moved already", object_get_typename(OBJECT(backend)),
-               property, value, strerror(err), before < 0 ? 0 : MAX(moved, 0));
+               "%s; %s", object_get_typename(OBJECT(backend)), property, value,
+               strerror(err), state);
     return false;
 }
 
@@ -164,9 +185,7 @@ bool hostmem_numa_set_policy(HostMemoryBackend *backend, HostMemPolicy policy,
 {
     NumaSetting to = { .policy = policy };
 
-    if (policy == backend->policy) {
-        return true;
-    }
+    /* Also if it is as before: somebody else may have changed the memory's */
     if (policy != HOST_MEM_POLICY_DEFAULT) {
         bitmap_copy(to.nodes, backend->host_nodes, MAX_NODES + 1);
         if (bitmap_empty(to.nodes, MAX_NODES)) {
@@ -174,6 +193,18 @@ bool hostmem_numa_set_policy(HostMemoryBackend *backend, HostMemPolicy policy,
         }
     }
     return change(backend, &to, "policy", HostMemPolicy_str(policy), errp);
+}
+
+void hostmem_numa_explain(HostMemoryBackend *backend, Error **errp)
+{
+    g_autofree char *nodes = nodes_text(backend->host_nodes), *range = NULL;
+    DECLARE_BITMAP(allowed, MAX_NODES + 1);
+
+    allowed_nodes(allowed);
+    range = nodes_text(allowed);
+    error_prepend(errp, "Property '%s.host-nodes' value %s, where QEMU may use "
+                  "the nodes %s: ", object_get_typename(OBJECT(backend)), nodes,
+                  range);
 }
 
 #else /* CONFIG_NUMA */

@@ -36,4 +36,9 @@ bool hostmem_numa_set_nodes(HostMemoryBackend *backend,
 bool hostmem_numa_set_policy(HostMemoryBackend *backend, HostMemPolicy policy,
                              Error **errp);
 
+/**
+ * hostmem_numa_explain: add property, value and range to an error of mbind()
+ */
+void hostmem_numa_explain(HostMemoryBackend *backend, Error **errp);
+
 #endif /* NEARMETAL_HOSTMEM_NUMA_H */

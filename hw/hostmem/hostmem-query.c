@@ -2,6 +2,7 @@
 /* Copyright (C) 2026 nearmetal contributors */
 #include "qemu/osdep.h"
 #include "block/thread-pool.h"
+#include "monitor/monitor.h"
 #include "qapi/error.h"
 #include "qapi/util.h"
 #include "hostmem-query.h"
@@ -21,6 +22,16 @@ void hostmem_query_info(HostMemoryBackend *backend, Memdev *info)
     }
     info->has_thp = true;
     info->thp = backend->thp;
+}
+
+void hostmem_hmp_info(Monitor *mon, const Memdev *info)
+{
+    if (info->has_page_size) {
+        monitor_printf(mon, "  page size: %" PRIu64 "\n", info->page_size);
+    }
+    if (info->has_thp) {
+        monitor_printf(mon, "  thp: %s\n", HostMemThp_str(info->thp));
+    }
 }
 
 /* In a thread, without the BQL */

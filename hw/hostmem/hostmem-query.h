@@ -8,10 +8,14 @@
 #define NEARMETAL_HOSTMEM_QUERY_H
 
 #include "qapi/qapi-types-machine.h"
+#include "qemu/typedefs.h"
 #include "system/hostmem.h"
 
 /* hostmem_query_info: fill in page size and transparent huge pages */
 void hostmem_query_info(HostMemoryBackend *backend, Memdev *info);
+
+/* hostmem_hmp_info: the same for info memdev */
+void hostmem_hmp_info(Monitor *mon, const Memdev *info);
 
 /**
  * hostmem_query_placement: fill in where the memory is

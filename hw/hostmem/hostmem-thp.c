@@ -3,6 +3,8 @@
 #include "qemu/osdep.h"
 #include "exec/ramblock.h"
 #include "qapi/error.h"
+#include "qapi/qapi-visit-hostmem.h"
+#include "qapi/visitor.h"
 #include "qemu/madvise.h"
 #include "hostmem-thp.h"
 
@@ -22,26 +24,16 @@ static bool advise(HostMemoryBackend *backend, HostMemThp thp, Error **errp)
     return true;
 }
 
-static int get_thp(Object *obj, Error **errp)
+/* Also if it is as before: somebody else may have changed the memory's */
+static void change(HostMemoryBackend *backend, HostMemThp thp, Error **errp)
 {
-    return MEMORY_BACKEND(obj)->thp;
-}
-
-static void set_thp(Object *obj, int thp, Error **errp)
-{
-    HostMemoryBackend *backend = MEMORY_BACKEND(obj);
-
-    if (!host_memory_backend_mr_inited(backend)) {
-        backend->thp = thp;
-        return;
-    }
-    if (thp == backend->thp) {
-        return;
-    }
     if (thp == HOST_MEM_THP_INHERIT) {
+        if (thp == backend->thp) {
+            return;
+        }
         error_setg(errp, "Property '%s.thp' value inherit is for new backends "
                    "only; this one can be on or off",
-                   object_get_typename(obj));
+                   object_get_typename(OBJECT(backend)));
         return;
     }
     if (!advise(backend, thp, errp)) {
@@ -54,12 +46,39 @@ static void set_thp(Object *obj, int thp, Error **errp)
         backend->mr.ram_block->flags |= RAM_NO_THP;
     }
     backend->thp = thp;
+    backend->thp_given = true;
+}
+
+static void get_thp(Object *obj, Visitor *v, const char *name, void *opaque,
+                    Error **errp)
+{
+    visit_type_HostMemThp(v, name, &MEMORY_BACKEND(obj)->thp, errp);
+}
+
+static void set_thp(Object *obj, Visitor *v, const char *name, void *opaque,
+                    Error **errp)
+{
+    ERRP_GUARD();
+    HostMemoryBackend *backend = MEMORY_BACKEND(obj);
+    HostMemThp thp;
+
+    if (!visit_type_HostMemThp(v, name, &thp, errp)) {
+        error_prepend(errp, "Property '%s.thp' takes on, off or inherit: ",
+                      object_get_typename(obj));
+        return;
+    }
+    if (host_memory_backend_mr_inited(backend)) {
+        change(backend, thp, errp);
+    } else {
+        backend->thp = thp;
+        backend->thp_given = true;
+    }
 }
 
 void hostmem_thp_class_init(ObjectClass *oc)
 {
-    object_class_property_add_enum(oc, "thp", "HostMemThp", &HostMemThp_lookup,
-                                   get_thp, set_thp);
+    object_class_property_add(oc, "thp", "HostMemThp", get_thp, set_thp, NULL,
+                              NULL);
     object_class_property_set_description(oc, "thp",
         "Transparent huge pages: on, off or inherit the host's setting");
 }

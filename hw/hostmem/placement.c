@@ -32,13 +32,13 @@ static void merge_text(char *text, const char *more)
 /* After the address: "bind:0", or "prefer (many):0" */
 static void add_policy(Placement *area, const char *words)
 {
-    g_auto(GStrv) word = g_strsplit(words, " ", 3);
+    g_autofree char *line = g_strchomp(g_strdup(words));
+    g_auto(GStrv) word = g_strsplit(line, " ", 3);
     g_autofree char *text = NULL;
 
     if (!word[0]) {
         return;
     }
-    g_strchomp(word[0]);
     if (g_str_has_prefix(word[0], "prefer")) {
         const char *nodes = strchr(word[1] && *word[1] == '(' ? word[1] :
                                                                 word[0], ':');
@@ -100,6 +100,9 @@ Placement *placement_smaps(Placement *list, unsigned n, Placement *current,
             current->huge_bytes += 1024 *
                 g_ascii_strtoull(line + strlen(huge[i]), NULL, 10);
         }
+    }
+    if (current && g_str_has_prefix(line, "THPeligible:")) {
+        current->no_thp |= !strtol(line + strlen("THPeligible:"), NULL, 10);
     }
     if (current && g_str_has_prefix(line, "VmFlags:")) {
         add_flags(current, line + strlen("VmFlags:"));

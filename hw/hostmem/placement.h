@@ -11,6 +11,7 @@
 #define NEARMETAL_PLACEMENT_H
 
 #include <glib.h>
+#include <stdbool.h>
 
 #define PLACEMENT_NODES 128
 
@@ -26,6 +27,7 @@ typedef struct Placement {
     guint64 huge_bytes;                 /* of them, in huge pages */
     char policy[PLACEMENT_TEXT];        /* such as "bind:0-1"; "" unknown */
     char thp[PLACEMENT_TEXT];           /* on, off, inherit or hugetlb */
+    bool no_thp;            /* the kernel gives none to a part at least */
 } Placement;
 
 /**

@@ -19,13 +19,15 @@ char *rpc_list_add(GList **list, const char *text)
         }
     }
     if (*text && !added) {
-        return g_strdup_printf("'%s' has no name of a command", text);
+        return g_strdup_printf("list '%s' of --block-rpcs or --allow-rpcs has "
+                               "no name of a command", text);
     }
     *list = g_list_concat(*list, added);
     return NULL;
 }
 
-char *rpc_list_argument(GList **list, const char *text, RpcExists exists)
+char *rpc_list_argument(GList **list, const char *text, gboolean lists,
+                        RpcExists exists)
 {
     g_auto(GStrv) names = NULL;
 
@@ -34,9 +36,9 @@ char *rpc_list_argument(GList **list, const char *text, RpcExists exists)
     }
     names = g_strsplit_set(text, SEPARATORS, -1);
     for (int i = 0; names[i]; i++) {
-        if (exists(names[i])) {
-            return g_strdup_printf("command '%s' does not follow --block-rpcs "
-                                   "or --allow-rpcs", names[i]);
+        if (lists || exists(names[i])) {
+            return g_strdup_printf("'%s' does not follow --block-rpcs or "
+                                   "--allow-rpcs", names[i]);
         }
     }
     return NULL;
@@ -49,6 +51,30 @@ char *rpc_list_check(const GList *list, const char *option, RpcExists exists)
             return g_strdup_printf("%s: unknown command '%s', "
                                    "--block-rpcs=help lists them",
                                    option, (const char *)list->data);
+        }
+    }
+    return NULL;
+}
+
+char *rpc_list_unknown_key(GKeyFile *file)
+{
+    static const char *const known[] = {
+        "daemon", "method", "path", "logfile", "pidfile", "fsfreeze-hook",
+        "statedir", "verbose", "retry-path", "block-rpcs", "blacklist",
+        "allow-rpcs", NULL,
+    };
+    g_auto(GStrv) groups = g_key_file_get_groups(file, NULL);
+    g_auto(GStrv) keys = g_key_file_get_keys(file, "general", NULL, NULL);
+
+    for (int i = 0; groups[i]; i++) {
+        if (!g_str_equal(groups[i], "general")) {
+            return g_strdup_printf("group [%s] is not known, only [general]",
+                                   groups[i]);
+        }
+    }
+    for (int i = 0; keys && keys[i]; i++) {
+        if (!g_strv_contains(known, keys[i])) {
+            return g_strdup_printf("key '%s' is not known", keys[i]);
         }
     }
     return NULL;

@@ -27,14 +27,24 @@ char *rpc_list_add(GList **list, const char *text);
 /**
  * rpc_list_argument: an argument that belongs to no option
  * @list: the list that the option right before it has begun, or NULL
+ * @lists: whether there has been a list before
  *
  * After a list it goes on with it, which is what becomes of "--block-rpcs=a b"
  * when a service manager splits it.  Elsewhere it is ignored, unless it is the
- * name of a command.
+ * name of a command, or could be meant to be one as there are lists.
  *
  * Returns: NULL, or an error; to be freed
  */
-char *rpc_list_argument(GList **list, const char *text, RpcExists exists);
+char *rpc_list_argument(GList **list, const char *text, gboolean lists,
+                        RpcExists exists);
+
+/**
+ * rpc_list_unknown_key: a group or key of the configuration file that the agent
+ * does not know, and which therefore does nothing
+ *
+ * Returns: in words, to be freed; NULL if there is none
+ */
+char *rpc_list_unknown_key(GKeyFile *file);
 
 /**
  * rpc_list_check: are all names of the list known?

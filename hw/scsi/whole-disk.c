@@ -5,6 +5,7 @@
 #include <sys/sysmacros.h>
 #endif
 #include "block/block_int.h"
+#include "qemu/cutils.h"
 #include "qemu/error-report.h"
 #include "part-of-disk.h"
 #include "whole-disk.h"
@@ -21,13 +22,34 @@ static BlockDriverState *lowest_node(BlockDriverState *bs)
     return bs;
 }
 
+/* A descriptor that was handed over has a name that is no file */
+static bool stat_disk(const char *name, struct stat *st)
+{
+    static const int access[] = { O_RDWR, O_RDONLY };
+
+    if (!strstart(name, "/dev/fdset/", NULL)) {
+        return !stat(name, st);
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(access); i++) {
+        int fd = qemu_open(name, access[i], NULL);
+
+        if (fd >= 0) {
+            bool known = !fstat(fd, st);
+
+            qemu_close(fd);
+            return known;
+        }
+    }
+    return false;
+}
+
 void whole_disk_or_warn(BlockBackend *blk, const char *driver)
 {
     BlockDriverState *bs = lowest_node(blk_bs(blk));
     const char *part;
     struct stat st;
 
-    if (!bs || stat(bs->filename, &st) || !S_ISBLK(st.st_mode)) {
+    if (!bs || !stat_disk(bs->filename, &st) || !S_ISBLK(st.st_mode)) {
         return;
     }
     part = part_of_disk("/sys", major(st.st_rdev), minor(st.st_rdev));

@@ -47,9 +47,13 @@ void tuning_halt_polling(TuningList *list)
 static void add_affinity(TuningList *list, TuningArea area, Object *obj,
                          const uint16List *requested, uint16List *effective)
 {
-    tuning_add(list, area, obj, "cpu-affinity",
-               requested ? host_cpus_text(requested) : NULL,
-               effective ? host_cpus_text(effective) : NULL);
+    TuningItem *item = tuning_add(list, area, obj, "cpu-affinity",
+        requested ? host_cpus_text(requested) : NULL,
+        effective ? host_cpus_text(effective) : NULL);
+
+    if (item->status == TUNING_STATUS_DIFFERS) {
+        item->reason = g_strdup("changed from outside, or limited by a cpuset");
+    }
     qapi_free_uint16List(effective);
 }
 

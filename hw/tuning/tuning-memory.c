@@ -8,10 +8,16 @@
 #include "system/hostmem.h"
 #include "tuning.h"
 
-#define THP_ENABLED "/sys/kernel/mm/transparent_hugepage/enabled"
+/* What a backend was asked for when the walk began */
+typedef struct Wanted {
+    HostMemoryBackend *backend;         /* referenced */
+    HostMemPolicy policy;
+    DECLARE_BITMAP(nodes, MAX_NODES + 1);
+    HostMemThp thp;
+} Wanted;
 
 typedef struct Walk {
-    GPtrArray *backends;        /* of HostMemoryBackend, referenced */
+    GArray *backends;           /* of Wanted */
     Placement *areas;
     char *error;
 } Walk;
@@ -20,11 +26,31 @@ static int hold_backend(Object *obj, void *opaque)
 {
     HostMemoryBackend *backend =
         (HostMemoryBackend *)object_dynamic_cast(obj, TYPE_MEMORY_BACKEND);
+    Wanted wanted = { .backend = backend };
 
     if (backend && host_memory_backend_mr_inited(backend)) {
-        g_ptr_array_add(opaque, object_ref(obj));
+        object_ref(obj);
+        wanted.policy = backend->policy;
+        wanted.thp = backend->thp;
+        bitmap_copy(wanted.nodes, backend->host_nodes, MAX_NODES + 1);
+        g_array_append_val((GArray *)opaque, wanted);
     }
     return 0;
+}
+
+static void drop_backend(void *opaque)
+{
+    object_unref(OBJECT(((Wanted *)opaque)->backend));
+}
+
+/* Has it been removed, or been asked for something else, during the walk? */
+static bool is_stale(const Wanted *wanted)
+{
+    const HostMemoryBackend *backend = wanted->backend;
+
+    return !OBJECT(backend)->parent || wanted->policy != backend->policy ||
+           wanted->thp != backend->thp ||
+           !bitmap_equal(wanted->nodes, backend->host_nodes, MAX_NODES + 1);
 }
 
 /* In a thread, without the BQL */
@@ -39,7 +65,8 @@ static int walk_pages(void *opaque)
 static void coroutine_fn walk_backends(Walk *walk)
 {
     for (unsigned i = 0; i < walk->backends->len; i++) {
-        HostMemoryBackend *backend = walk->backends->pdata[i];
+        HostMemoryBackend *backend =
+            g_array_index(walk->backends, Wanted, i).backend;
         Placement *area = &walk->areas[i];
 
         area->start = (uintptr_t)memory_region_get_ram_ptr(&backend->mr);
@@ -62,28 +89,46 @@ static void add_page_size(TuningList *list, HostMemoryBackend *backend)
                g_strdup_printf("%zu", host_memory_backend_pagesize(backend)));
 }
 
+/* Why @effective is what it is; NULL if there is nothing to say */
+static char *thp_reason(const HostMemoryBackend *backend, const char *effective,
+                        const Placement *area)
+{
+    if (g_str_equal(effective, "hugetlb")) {
+        return g_strdup("the memory is in pages of hugetlbfs");
+    }
+    if (g_str_equal(effective, "never")) {
+        return g_strdup("the kernel gives this memory none, see enabled and "
+                        "shmem_enabled in /sys/kernel/mm/transparent_hugepage "
+                        "and prctl(PR_SET_THP_DISABLE)");
+    }
+    if (backend->thp == HOST_MEM_THP_INHERIT &&
+        !g_str_equal(effective, "inherit")) {
+        return g_strdup("the kernel cannot take advice back, which it got "
+                        "from outside or from a migration with postcopy");
+    }
+    return g_strdup_printf("%" PRIu64 " bytes are in huge pages",
+                           area->huge_bytes);
+}
+
 static void add_thp(TuningList *list, HostMemoryBackend *backend,
                     const Placement *area)
 {
-    g_autofree char *host = NULL;
     const char *effective = *area->thp ? area->thp : NULL;
     TuningItem *item;
 
-    g_file_get_contents(THP_ENABLED, &host, NULL, NULL);
-    if (!g_strcmp0(effective, "on") && host && strstr(host, "[never]")) {
+    /* The kernel's own answer, which knows of all its settings */
+    if (!g_strcmp0(effective, "on") && area->no_thp) {
         effective = "never";
     }
     item = tuning_add(list, TUNING_AREA_THP, OBJECT(backend), "thp",
-                      g_strdup(HostMemThp_str(backend->thp)),
+                      backend->thp_given ?
+                      g_strdup(HostMemThp_str(backend->thp)) : NULL,
                       g_strdup(effective));
+    if (effective) {
+        item->reason = thp_reason(backend, effective, area);
+    }
     if (!g_strcmp0(effective, "hugetlb")) {
         item->status = TUNING_STATUS_UNAVAILABLE;
-        item->reason = g_strdup("the memory is in pages of hugetlbfs");
-    } else if (!g_strcmp0(effective, "never")) {
-        item->reason = g_strdup("the host's setting for all processes");
-    } else if (effective) {
-        item->reason = g_strdup_printf("%" PRIu64 " bytes are in huge pages",
-                                       area->huge_bytes);
     }
 }
 
@@ -134,13 +179,41 @@ static void add_nodes(TuningList *list, HostMemoryBackend *backend,
     }
 }
 
+/* What the kernel does not tell is unavailable for a reason */
+static void add_reason(TuningItemList *items, const char *error)
+{
+    for (; items; items = items->next) {
+        if (items->value->status == TUNING_STATUS_UNAVAILABLE &&
+            !items->value->reason) {
+            items->value->reason = g_strdup(error);
+        }
+    }
+}
+
+static void add_backends(TuningList *list, const Walk *walk)
+{
+    TuningItemList **first = list->tail;
+
+    for (unsigned i = 0; i < walk->backends->len; i++) {
+        const Wanted *wanted = &g_array_index(walk->backends, Wanted, i);
+
+        if (is_stale(wanted)) {
+            continue;
+        }
+        add_page_size(list, wanted->backend);
+        add_thp(list, wanted->backend, &walk->areas[i]);
+        add_nodes(list, wanted->backend, &walk->areas[i]);
+    }
+    add_reason(*first, walk->error);
+}
+
 void coroutine_fn tuning_memory(TuningList *list)
 {
-    g_autoptr(GPtrArray) backends = g_ptr_array_new_with_free_func(
-        (GDestroyNotify)object_unref);
+    g_autoptr(GArray) backends = g_array_new(false, false, sizeof(Wanted));
     g_autofree Placement *areas = NULL;
     Walk walk = { .backends = backends };
 
+    g_array_set_clear_func(backends, drop_backend);
     object_child_foreach(object_get_objects_root(), hold_backend, backends);
     if (!backends->len) {
         return;
@@ -148,10 +221,6 @@ void coroutine_fn tuning_memory(TuningList *list)
     areas = g_new0(Placement, backends->len);
     walk.areas = areas;
     walk_backends(&walk);
-    for (unsigned i = 0; i < backends->len; i++) {
-        add_page_size(list, backends->pdata[i]);
-        add_thp(list, backends->pdata[i], &areas[i]);
-        add_nodes(list, backends->pdata[i], &areas[i]);
-    }
+    add_backends(list, &walk);
     g_free(walk.error);
 }

@@ -60,13 +60,24 @@ static const char *level_name(const MachineState *ms, const Level *level)
     return renamed ? "clusters" : level->name;
 }
 
-static void add_shape(TuningList *list, MachineState *ms)
+/* NULL if the machine does not say where CPUs belong, or just counts them */
+static const CPUArchIdList *placed_cpus(MachineState *ms)
 {
     MachineClass *mc = MACHINE_GET_CLASS(ms);
-    const CPUArchIdList *cpus = mc->possible_cpu_arch_ids ?
-                                mc->possible_cpu_arch_ids(ms) : NULL;
+    const CPUArchIdList *cpus = NULL;
+
+    if (mc->possible_cpu_arch_ids) {
+        cpus = mc->possible_cpu_arch_ids(ms);
+    }
+    return cpus && cpus->len && cpus->cpus[0].props.has_core_id ? cpus : NULL;
+}
+
+static void add_shape(TuningList *list, MachineState *ms)
+{
+    const CPUArchIdList *cpus = placed_cpus(ms);
     GString *requested = g_string_new(NULL);
     GString *effective = g_string_new(NULL);
+    TuningItem *item;
 
     for (size_t i = 0; i < G_N_ELEMENTS(levels); i++) {
         const Level *level = &levels[i];
@@ -81,9 +92,12 @@ static void add_shape(TuningList *list, MachineState *ms)
     }
     g_string_append_printf(requested, "maxcpus=%u", ms->smp.max_cpus);
     g_string_append_printf(effective, "maxcpus=%d", cpus ? cpus->len : 0);
-    tuning_add(list, TUNING_AREA_TOPOLOGY, OBJECT(ms), "smp",
-               g_string_free(requested, false),
-               g_string_free(effective, !cpus));
+    item = tuning_add(list, TUNING_AREA_TOPOLOGY, OBJECT(ms), "smp",
+                      g_string_free(requested, false),
+                      g_string_free(effective, !cpus));
+    if (!cpus) {
+        item->reason = g_strdup("the machine does not say where CPUs belong");
+    }
 }
 
 static const CpuTopologyCache *find_cache(const CpuTopologyInfo *info,

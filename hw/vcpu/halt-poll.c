@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 nearmetal contributors */
 #include "qemu/osdep.h"
+#include "hw/qdev-core.h"
 #include "qapi/error.h"
 #include "qapi/visitor.h"
 #include "halt-poll.h"
@@ -9,7 +10,6 @@
 
 /* Of the one machine there is */
 static int64_t halt_poll_ns = HOST_DEFAULT;
-static bool started;
 
 static void get_halt_poll(Object *obj, Visitor *v, const char *name,
                           void *opaque, Error **errp)
@@ -25,7 +25,8 @@ static bool check_value(const char *property, int64_t ns, Error **errp)
                    UINT32_MAX);
         return false;
     }
-    if (ns == HOST_DEFAULT && started && halt_poll_ns != HOST_DEFAULT) {
+    if (ns == HOST_DEFAULT && phase_check(PHASE_ACCEL_CREATED) &&
+        halt_poll_ns != HOST_DEFAULT) {
         error_setg(errp, "Property '%s' value -1 is refused: KVM cannot go "
                    "back to the host's default once the VM has had a value, "
                    "which may be 0 to %u", property, UINT32_MAX);
@@ -34,18 +35,24 @@ static bool check_value(const char *property, int64_t ns, Error **errp)
     return true;
 }
 
+/* With -preconfig the accelerator is there before the machine */
 static void set_halt_poll(Object *obj, Visitor *v, const char *name,
                           void *opaque, Error **errp)
 {
+    ERRP_GUARD();
     g_autofree char *property = g_strdup_printf("%s.%s",
                                                 object_get_typename(obj), name);
     int64_t ns;
 
-    if (!visit_type_int(v, name, &ns, errp) ||
-        !check_value(property, ns, errp)) {
+    if (!visit_type_int(v, name, &ns, errp)) {
+        error_prepend(errp, "Property '%s' takes 0 to %u, or -1 for the host's "
+                      "default: ", property, UINT32_MAX);
         return;
     }
-    if (started && ns != HOST_DEFAULT &&
+    if (!check_value(property, ns, errp)) {
+        return;
+    }
+    if (phase_check(PHASE_ACCEL_CREATED) && ns != HOST_DEFAULT &&
         !halt_poll_set_kvm(property, ns, errp)) {
         return;
     }
@@ -63,7 +70,6 @@ void halt_poll_class_init(ObjectClass *oc)
 
 bool halt_poll_start(MachineState *machine, Error **errp)
 {
-    started = true;
     if (halt_poll_ns == HOST_DEFAULT) {
         return true;
     }

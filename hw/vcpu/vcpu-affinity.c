@@ -9,6 +9,7 @@
 #include "qapi/qapi-visit-vcpu-affinity.h"
 #include "qapi/util.h"
 #include "qapi/visitor.h"
+#include "qemu/bitmap.h"
 #include "qemu/error-report.h"
 #include "vcpu-affinity.h"
 
@@ -78,9 +79,9 @@ static void remember(unsigned vcpu, uint16List *list)
 static void set_cpu_affinity(Object *obj, Visitor *v, const char *name,
                              void *opaque, Error **errp)
 {
-    g_autoptr(uint16List) list = host_cpus_visit(&cpu_affinity, v, name, errp);
+    g_autoptr(uint16List) list = NULL;
 
-    if (!list) {
+    if (!host_cpus_visit(&cpu_affinity, v, name, &list, errp)) {
         return;
     }
     if (CPU(obj)->unplug) {
@@ -108,13 +109,36 @@ static void get_cpu_affinity(Object *obj, Visitor *v, const char *name,
 
 static bool check_list(VcpuAffinityList *list, Error **errp)
 {
+    ERRP_GUARD();
+    g_autofree unsigned long *seen = bitmap_new(UINT16_MAX + 1);
+    g_autoptr(HostCpus) allowed = host_cpus_allowed(&vcpu_affinity, errp);
+
+    if (!allowed) {
+        return false;
+    }
     for (; list; list = list->next) {
-        if (find(list->next, list->value->vcpu)) {
+        if (test_and_set_bit(list->value->vcpu, seen)) {
             error_setg(errp, "Property 'machine.vcpu-affinity' has vCPU %u "
                        "twice", list->value->vcpu);
             return false;
         }
-        if (!host_cpus_check(&vcpu_affinity, list->value->host_cpus, errp)) {
+        if (!host_cpus_check(&vcpu_affinity, list->value->host_cpus, allowed,
+                             errp)) {
+            error_prepend(errp, "vCPU %u: ", list->value->vcpu);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool check_range(const MachineState *machine, VcpuAffinityList *list,
+                        Error **errp)
+{
+    for (; list; list = list->next) {
+        if (list->value->vcpu >= machine->smp.max_cpus) {
+            error_setg(errp, "Property 'machine.vcpu-affinity' vcpu %u is out "
+                       "of range: 0 to %u", list->value->vcpu,
+                       machine->smp.max_cpus - 1);
             return false;
         }
     }
@@ -135,10 +159,13 @@ static void set_vcpu_affinity(Object *obj, Visitor *v, const char *name,
     }
     if (!visit_type_VcpuAffinityList(v, name, &list, errp)) {
         error_prepend(errp, "Property 'machine.vcpu-affinity' takes a list of "
-                      "vcpu and host-cpus: ");
+                      "vcpu, a number from 0 to %u, and host-cpus, a list of "
+                      "such: ", UINT16_MAX);
         return;
     }
-    if (!check_list(list, errp)) {
+    /* How many vCPUs there are is known later, but with -preconfig */
+    if ((phase_check(PHASE_ACCEL_CREATED) &&
+         !check_range(MACHINE(obj), list, errp)) || !check_list(list, errp)) {
         qapi_free_VcpuAffinityList(list);
         return;
     }
@@ -154,23 +181,48 @@ static void get_vcpu_affinity(Object *obj, Visitor *v, const char *name,
 
 void vcpu_affinity_class_init(ObjectClass *oc)
 {
-    object_class_property_add(oc, "vcpu-affinity", "VcpuAffinityProperties",
-                              get_vcpu_affinity, set_vcpu_affinity, NULL, NULL);
+    object_class_property_add(oc, "vcpu-affinity", "VcpuAffinityList",
+                              get_vcpu_affinity, set_vcpu_affinity, NULL,
+                              NULL);
     object_class_property_set_description(oc, "vcpu-affinity",
         "Host CPUs that the threads of vCPUs may run on");
 }
 
 bool vcpu_affinity_check(MachineState *machine, Error **errp)
 {
-    for (VcpuAffinityList *l = wanted; l; l = l->next) {
-        if (l->value->vcpu >= machine->smp.max_cpus) {
-            error_setg(errp, "Property 'machine.vcpu-affinity' vcpu %u is out "
-                       "of range: 0 to %u", l->value->vcpu,
-                       machine->smp.max_cpus - 1);
+    return check_range(machine, wanted, errp);
+}
+
+/* Pinned to its thread, an earlier vCPU would drag this one along */
+static bool check_thread(CPUState *cpu, Error **errp)
+{
+    CPUState *other;
+
+    CPU_FOREACH(other) {
+        if (other != cpu && other->thread == cpu->thread &&
+            find(wanted, other->cpu_index)) {
+            error_setg(errp, "Property '%s' of vCPU %d cannot be set: vCPU %d "
+                       "shares its thread; -accel tcg,thread=multi gives each "
+                       "its own", vcpu_affinity.name, other->cpu_index,
+                       cpu->cpu_index);
             return false;
         }
     }
     return true;
+}
+
+/* CPUs that were allowed at the start need not be when a vCPU is plugged */
+static bool pin_started(CPUState *cpu, const uint16List *list, Error **errp)
+{
+    ERRP_GUARD();
+    g_autoptr(HostCpus) allowed = host_cpus_allowed(&vcpu_affinity, errp);
+
+    if (allowed && host_cpus_check(&vcpu_affinity, list, allowed, errp) &&
+        set_affinity(&vcpu_affinity, cpu, list, errp)) {
+        return true;
+    }
+    error_prepend(errp, "vCPU %d: ", cpu->cpu_index);
+    return false;
 }
 
 void vcpu_affinity_started(CPUState *cpu)
@@ -185,8 +237,8 @@ void vcpu_affinity_started(CPUState *cpu)
         object_property_set_description(OBJECT(cpu), "cpu-affinity",
             "Host CPUs that the thread may run on");
     }
-    if (!affinity ||
-        set_affinity(&vcpu_affinity, cpu, affinity->host_cpus, &err)) {
+    if (check_thread(cpu, &err) &&
+        (!affinity || pin_started(cpu, affinity->host_cpus, &err))) {
         return;
     }
     if (!phase_check(PHASE_MACHINE_READY)) {

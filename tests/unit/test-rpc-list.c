@@ -69,16 +69,16 @@ static void test_argument(void)
     g_autofree char *have = NULL;
     GList *list = NULL;
 
-    g_assert_null(rpc_list_argument(&list, "guest-ping", exists));
-    g_assert_null(rpc_list_argument(&list, "typo", exists));
-    g_assert_null(rpc_list_argument(&list, "", exists));
+    g_assert_null(rpc_list_argument(&list, "guest-ping", FALSE, exists));
+    g_assert_null(rpc_list_argument(&list, "typo", FALSE, exists));
+    g_assert_null(rpc_list_argument(&list, "", FALSE, exists));
     have = joined(list);
     g_assert_cmpstr(have, ==, "guest-ping+typo+");
 
-    g_assert_null(rpc_list_argument(NULL, "/some/path", exists));
-    error = rpc_list_argument(NULL, "guest-ping", exists);
+    g_assert_null(rpc_list_argument(NULL, "/some/path", FALSE, exists));
+    error = rpc_list_argument(NULL, "guest-ping", FALSE, exists);
     g_assert_nonnull(strstr(error, "'guest-ping'"));
-    inner = rpc_list_argument(NULL, "x,guest-info", exists);
+    inner = rpc_list_argument(NULL, "x,guest-info", FALSE, exists);
     g_assert_nonnull(strstr(inner, "'guest-info'"));
 }
 
