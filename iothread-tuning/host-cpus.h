@@ -36,8 +36,6 @@ HostCpus *host_cpus_allowed(const HostCpusProperty *property, Error **errp);
 
 void host_cpus_free(HostCpus *allowed);
 
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(HostCpus, host_cpus_free)
-
 /**
  * host_cpus_visit: read a list of CPUs that the host allows
  * @name: of the property, for the visitor
@@ -75,5 +73,7 @@ bool host_cpus_get(QemuThread *thread, uint16List **list);
 
 /* host_cpus_text: as people write them, "0-3,6"; to be freed */
 char *host_cpus_text(const uint16List *list);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(HostCpus, host_cpus_free)
 
 #endif /* IOTHREAD_TUNING_HOST_CPUS_H */

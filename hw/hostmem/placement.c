@@ -102,7 +102,8 @@ Placement *placement_smaps(Placement *list, unsigned n, Placement *current,
         }
     }
     if (current && g_str_has_prefix(line, "THPeligible:")) {
-        current->no_thp |= !strtol(line + strlen("THPeligible:"), NULL, 10);
+        current->no_thp |= !g_ascii_strtoull(line + strlen("THPeligible:"),
+                                              NULL, 10);
     }
     if (current && g_str_has_prefix(line, "VmFlags:")) {
         add_flags(current, line + strlen("VmFlags:"));
