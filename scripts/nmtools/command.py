@@ -42,6 +42,11 @@ def say(program, text):
         pass
 
 
+def printable(text):
+    """What others sent, on one line and harmless to a terminal."""
+    return ''.join(c if c.isprintable() else '?' for c in text)
+
+
 def run(program, work):
     """The exit status of WORK(), which returns its own; one line of error."""
     try:
@@ -55,5 +60,5 @@ def run(program, work):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except ToolError as error:
-        say(program, f'error: {error}')
+        say(program, f'error: {printable(str(error))}')
         return 1

@@ -11,6 +11,7 @@ import sys
 
 from . import command, hostcheckkvm, hostcheckmem, hostcheckpci, hostcheckrdt
 from . import hostchecksec, hostcheckvirt, hostcheckvm, table
+from .command import printable
 from .hostcheckresult import (FAIL, PASS, SKIP, WARN, Host, Result, count,
                               skipped)
 from .hostcheckroot import Root, Unreadable
@@ -97,11 +98,6 @@ def selected(options):
 
 
 # --- output -----------------------------------------------------------------
-
-def printable(text):
-    """Names come from other people: no line ends, nothing for a terminal."""
-    return ''.join(c if c.isprintable() else '?' for c in text)
-
 
 def lines_of(results, colour):
     """One line for each result, in columns."""

@@ -17,6 +17,7 @@ from . import ToolError
 
 CONNECT_SECONDS = 5
 ANSWER_SECONDS = 20
+LONGEST = 64 << 20      # of an answer; those of QEMU are far from it
 LIBVIRT = 'libvirt:'
 ONE_CLIENT = ('a QMP socket serves one client at a time: end the other one '
               '(for a VM of libvirt use libvirt:DOMAIN), or give QEMU a '
@@ -27,13 +28,18 @@ class Refused(ToolError):
     """QEMU answered a command with an error."""
 
     def __init__(self, command, error):
-        self.desc = error.get('desc', 'no reason given')
-        self.error_class = error.get('class', '')
+        error = error if isinstance(error, dict) else {}
+        self.desc = str(error.get('desc', 'no reason given'))
+        self.error_class = str(error.get('class', ''))
         super().__init__(f'QMP {command}: {self.desc}')
 
 
 class Lost(ToolError):
     """The connection has ended, or QEMU does not answer any more."""
+
+
+class Endless(Lost):
+    """No line of QMP is that long."""
 
 
 class Unreachable(Lost):
@@ -45,6 +51,26 @@ def open_monitor(address, stop):
     if address.startswith(LIBVIRT):
         return VirshMonitor(address[len(LIBVIRT):], stop)
     return Monitor(address, stop)
+
+
+def decode(text):
+    """An object of JSON; whatever else it may be is a ValueError."""
+    try:
+        found = json.loads(text)
+    except RecursionError:
+        raise ValueError('nested too deeply') from None
+    if not isinstance(found, dict):
+        raise ValueError('no object')
+    return found
+
+
+def version_of(found):
+    """'10.0.2' from {'qemu': {'major': 10...}}; ValueError if it is none."""
+    try:
+        return '.'.join(str(found['qemu'].get(part, '?'))
+                        for part in ('major', 'minor', 'micro'))
+    except (AttributeError, KeyError, TypeError):
+        raise ValueError('no version') from None
 
 
 def parse_address(address):
@@ -96,7 +122,7 @@ class Monitor:
     def __init__(self, address, stop):
         self.address = address
         self._stop = stop
-        self._buffer = b''
+        self._buffer = bytearray()
         self._id = 0
         self._farewell = ''
         self._sock = _connect(address)
@@ -109,27 +135,28 @@ class Monitor:
     def _greet(self):
         try:
             greeting = self._line(time.monotonic() + CONNECT_SECONDS)
+            self.version = version_of(decode(greeting)['QMP']['version'])
         except TimeoutError:
             raise Unreachable(f'{self.address}: no greeting within '
                               f'{CONNECT_SECONDS} seconds; {ONE_CLIENT}'
                               ) from None
-        except Lost:
-            raise Unreachable(f'{self.address} was closed at once; '
-                              f'{ONE_CLIENT}') from None
-        try:
-            version = json.loads(greeting)['QMP']['version']
-        except (ValueError, KeyError, TypeError):
+        except (Endless, ValueError, KeyError, TypeError):
             raise Unreachable(
                 f'{self.address} is no QMP monitor; give the socket of -qmp '
                 'or of -mon mode=control') from None
-        number = version.get('qemu', {})
-        self.version = '.'.join(str(number.get(part, '?'))
-                                for part in ('major', 'minor', 'micro'))
+        except Lost:
+            raise Unreachable(f'{self.address} was closed at once; '
+                              f'{ONE_CLIENT}') from None
         self.cmd('qmp_capabilities')
 
     def _line(self, end):
         """The next line; TimeoutError when END is over."""
-        while b'\n' not in self._buffer:
+        searched = 0
+        while (found := self._buffer.find(b'\n', searched)) < 0:
+            searched = len(self._buffer)
+            if searched > LONGEST:
+                raise Endless(f'{self.address}: an answer of more than '
+                              f'{LONGEST} bytes')
             left = end - time.monotonic()
             if left <= 0:
                 raise TimeoutError
@@ -142,7 +169,8 @@ class Monitor:
             if not data:
                 raise self._lost()
             self._buffer += data
-        line, _, self._buffer = self._buffer.partition(b'\n')
+        line = bytes(self._buffer[:found])
+        del self._buffer[:found + 1]
         return line
 
     def _lost(self):
@@ -154,11 +182,12 @@ class Monitor:
         signal or a deadline has left, are skipped, as events are."""
         while True:
             try:
-                reply = json.loads(self._line(end))
+                reply = decode(self._line(end))
             except ValueError:
                 continue
             if reply.get('event') == 'SHUTDOWN':
-                reason = reply.get('data', {}).get('reason', '')
+                data = reply.get('data')
+                reason = data.get('reason') if isinstance(data, dict) else ''
                 self._farewell = f'the VM has shut down ({reason})'
             if reply.get('id') == self._id and 'event' not in reply:
                 return reply
@@ -203,9 +232,11 @@ class VirshMonitor:
         if not shutil.which('virsh'):
             raise Unreachable('libvirt:DOMAIN needs virsh; install '
                               'libvirt-clients or give a QMP socket')
-        number = self.cmd('query-version').get('qemu', {})
-        self.version = '.'.join(str(number.get(part, '?'))
-                                for part in ('major', 'minor', 'micro'))
+        try:
+            self.version = version_of(self.cmd('query-version'))
+        except ValueError:
+            raise Unreachable(f'{self.address}: query-version tells no '
+                              'version') from None
 
     def cmd(self, name, **arguments):
         self._stop.check()
@@ -235,7 +266,7 @@ class VirshMonitor:
             raise Lost(f'{self.address}: virsh: '
                        + lines[0].removeprefix('error: '))
         try:
-            return json.loads(done.stdout)
+            return decode(done.stdout)
         except ValueError:
             raise Lost(f'{self.address}: virsh answered no JSON') from None
 
