@@ -47,8 +47,16 @@ def printable(text):
     return ''.join(c if c.isprintable() else '?' for c in text)
 
 
+def drop_output():
+    """Python's exit flushes stdout again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def run(program, work):
     """The exit status of WORK(), which returns its own; one line of error."""
+    if not sys.stdout:
+        say(program, 'error: there is no stdout')
+        return 1
     try:
         status = work()
         sys.stdout.flush()
@@ -56,9 +64,13 @@ def run(program, work):
     except Stopped as stopped:
         return stopped.status
     except BrokenPipeError:
-        # Whoever read the output has seen enough; Python's exit flushes again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read the output has seen enough
+        drop_output()
         return 0
+    except OSError as error:
+        drop_output()
+        say(program, f'error: {error}')
+        return 1
     except ToolError as error:
         say(program, f'error: {printable(str(error))}')
         return 1

@@ -70,6 +70,8 @@ def parse(arguments):
     for name in options.checks:
         if name not in FUNCTIONS:
             one.error(f"there is no check '{name}'; --list names them")
+    if options.vm == '':
+        one.error('--vm is empty: give a QMP socket')
     if options.sysroot is not None and not os.path.isdir(options.sysroot):
         one.error(f"--sysroot '{options.sysroot}' is no folder")
     if options.sysroot is not None and (options.vm or '').startswith(LIBVIRT):
@@ -139,7 +141,7 @@ def fix_lines(results):
     return lines
 
 
-def report(options, results):
+def show(options, results):
     if options.json:
         print(json.dumps([{key: getattr(result, key) for key in KEYS}
                           for result in results], indent=2))
@@ -148,6 +150,15 @@ def report(options, results):
     else:
         print('\n'.join(lines_of(results, table.colour())))
         print(summary(results))
+    sys.stdout.flush()
+
+
+def report(options, results):
+    try:
+        show(options, results)
+    except BrokenPipeError:
+        # Whoever has read enough may still want the status
+        command.drop_output()
     return 1 if any(result.status == FAIL for result in results) else 0
 
 
@@ -171,6 +182,7 @@ def work(options, stop):
 def main(arguments=None):
     options = parse(arguments)
     # A name in another encoding is no reason to fail
-    sys.stdout.reconfigure(errors='backslashreplace')
+    if sys.stdout:
+        sys.stdout.reconfigure(errors='backslashreplace')
     stop = Stop().install()
     return command.run(PROGRAM, lambda: work(options, stop))
