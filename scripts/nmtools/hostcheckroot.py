@@ -168,10 +168,12 @@ class Root:
         folder, name = os.path.split(path)
         return os.path.lexists(os.path.join(self._where(folder), name))
 
-    def status(self, path):
-        """As stat, of a link itself."""
+    def status(self, path, follow=False):
+        """As stat; of a link itself, unless it is to be followed."""
         folder, name = os.path.split(path)
         try:
+            if follow:
+                return os.stat(self._where(path))
             return os.lstat(os.path.join(self._where(folder), name))
         except OSError as error:
             raise _refused(path, error) from None

@@ -16,14 +16,20 @@ KINDS = ('tcp', 'tls')
 DEFAULTS = {'listen_tls': '1', 'listen_tcp': '0', 'auth_tcp': 'sasl',
             'auth_tls': 'none', 'tls_no_verify_certificate': '0',
             'tcp_port': '16509', 'tls_port': '16514'}
-UNITS = '/etc/systemd/system'
+# Where systemd looks, the first it finds counts
+UNITS = ('/etc/systemd/system', '/run/systemd/system',
+         '/usr/lib/systemd/system', '/lib/systemd/system')
 SASL = '/etc/sasl2/libvirt.conf'
+SASLDB = '/etc/sasldb2'         # where no other is named
 # By what is wrong with them
 WEAK = {'digest-md5': 'broken (RFC 6331)', 'cram-md5': 'MD5',
         'plain': 'the password itself', 'login': 'the password itself',
-        'ntlm': 'MD4', 'scram-sha-1': 'SHA-1', 'scram-sha-1-plus': 'SHA-1'}
+        'ntlm': 'MD4', 'scram-sha-1': 'SHA-1', 'scram-sha-1-plus': 'SHA-1',
+        'kerberos_v4': 'DES', 'passdss-3des-1': 'SHA-1'}
+STRONG = re.compile('gssapi|gss-spnego|gs2-krb5|gs2-iakerb|external|'
+                    'scram-sha-(224|256|384|512)(-plus)?')
 # Those that encrypt what follows; without TLS libvirt takes no others
-ENCRYPTING = ('gssapi', 'digest-md5', 'gs2-krb5', 'kerberos_v4')
+ENCRYPTING = ('gssapi', 'gss-spnego', 'digest-md5', 'kerberos_v4')
 SETTING = re.compile(r'''\s*(\w+)\s*=\s*(?:"([^"]*)"|'([^']*)'|(\d+))\s*'''
                      r'(?:#.*)?$')
 
@@ -44,7 +50,8 @@ def configuration(host, path):
     """The settings named above; of two the first counts, as to libvirt."""
     found = dict(DEFAULTS)
     seen = set()
-    for line in host.root.text(path).split('\n'):
+    # To libvirt a lone CR ends a line, too
+    for line in re.split('[\r\n]', host.root.text(path)):
         name = line.split('=')[0].strip()
         if name not in DEFAULTS or name in seen:
             continue
@@ -72,7 +79,7 @@ def open_ports(host):
             if len(words) < 4 or words[3] != '0A' or ':' not in words[1]:
                 continue
             address, _, port = words[1].rpartition(':')
-            if not loopback(address):
+            if re.fullmatch('[0-9A-F]{4}', port) and not loopback(address):
                 found.add(int(port, 16))
     return found
 
@@ -87,41 +94,61 @@ def loopback(address):
 
 
 def unit_enabled(host, unit):
-    """Wanted by any target; systemctl enable makes such links."""
-    for folder in host.root.names(UNITS):
-        if folder.endswith(('.wants', '.requires')) and host.root.present(
-                f'{UNITS}/{folder}/{unit}'):
-            return True
+    """Wanted by any target; systemctl enable makes such links, mask makes
+    one to /dev/null that overrules them."""
+    if any(host.root.link(f'{folder}/{unit}') == 'null' for folder in UNITS):
+        return False
+    for folder in UNITS:
+        for name in host.root.names(folder):
+            if name.endswith(('.wants', '.requires')) and host.root.present(
+                    f'{folder}/{name}/{unit}'):
+                return True
     return False
 
 
 def option_files(host, name):
     """Files that may give the daemon the option --listen."""
-    folder = f'{UNITS}/{name}.service'
-    return ([f'/etc/sysconfig/{name}', f'/etc/default/{name}', folder]
-            + [f'{folder}.d/{one}' for one in host.root.names(folder + '.d')])
+    found = [f'/etc/sysconfig/{name}', f'/etc/default/{name}']
+    # The unit itself is one file, what is dropped in are all
+    unit = [f'{folder}/{name}.service' for folder in UNITS]
+    found += [path for path in unit if host.root.present(path)][:1]
+    for path in unit:
+        found += [f'{path}.d/{one}' for one in host.root.names(path + '.d')]
+    return found
+
+
+def says_listen(text):
+    """--listen or -l, perhaps with other flags, in a line that is no comment;
+    lines that end with a backslash go on."""
+    return any(re.search(r'''[\s"'=](--listen|-[dv]*l)(\s|["']|$)''', line)
+               for line in text.replace('\\\n', ' ').split('\n')
+               if not line.lstrip().startswith(('#', ';')))
+
+
+def running(host, name):
+    """(number, words) of each process of a daemon."""
+    for pid in host.root.names('/proc'):
+        if whole(pid) is None:
+            continue
+        try:
+            words = host.root.data(f'/proc/{pid}/cmdline').decode(
+                errors='replace').rstrip('\0').split('\0')
+        except Unreadable:
+            continue
+        if os.path.basename(words[0]) == name:
+            yield pid, words
 
 
 def told_to_listen(host, name):
     """The file, or the process, that has the option --listen (-l)."""
     for path in option_files(host, name):
         try:
-            lines = host.root.text(path).split('\n')
-        except Unreadable:
-            continue
-        for line in lines:
-            if re.match(r'''\s*(?!#)\S.*[\s"'=](--listen|-l)(\s|["']|$)''',
-                        line):
+            if says_listen(host.root.text(path)):
                 return path
-    for pid in host.root.names('/proc'):
-        if whole(pid) is None:
-            continue
-        try:
-            words = host.root.data(f'/proc/{pid}/cmdline').split(b'\0')
         except Unreadable:
             continue
-        if (os.path.basename(words[0]).decode(errors='replace') == name
-                and {b'--listen', b'-l'} & set(words)):
+    for pid, words in running(host, name):
+        if says_listen(' '.join(words)):
             return f'process {pid}'
     return None
 
@@ -158,13 +185,22 @@ def daemons(host):
                 continue
         found.append(Daemon(name, settings, sockets(host, name, settings),
                             trouble))
-    # A port that nothing in the files explains is the first one's
-    ports = open_ports(host)
-    for kind in KINDS:
-        port = found[0].settings[kind + '_port'] if found else ''
-        if whole(port) in ports and not any(d.sockets[kind] for d in found):
-            found[0].sockets[kind] = f'port {port} is open'
+    unexplained(host, found)
     return found
+
+
+def unexplained(host, found):
+    """A port that is open though no file says why: of the daemon that runs,
+    else of any of them."""
+    ports = open_ports(host)
+    up = [one for one in found if any(running(host, one.name))] or found
+    for kind in KINDS:
+        if any(one.sockets[kind] for one in found):
+            continue
+        for one in up:
+            port = one.settings[kind + '_port']
+            if whole(port) in ports:
+                one.sockets[kind] = f'port {port} is open'
 
 
 # --- the verdict ------------------------------------------------------------
@@ -227,12 +263,13 @@ def libvirt_auth(host):
 # --- SASL -------------------------------------------------------------------
 
 def sasl_settings(host):
-    """'name: value' lines, in lower-case names; a comment's begin with #."""
+    """'name: value' lines, in lower-case names; a comment's begin with #.  Of
+    two lines the first counts, as to the library."""
     found = {}
     for line in host.root.text(SASL).split('\n'):
         name, colon, value = line.partition(':')
         if colon:
-            found[name.strip().lower()] = value.strip()
+            found.setdefault(name.strip().lower(), value.strip())
     return found
 
 
@@ -268,7 +305,8 @@ def mechanisms(host, used):
     if 'anonymous' in names:
         return failed(' '.join(names) + ': anonymous lets anybody in', remedy,
                       *sasl_change(better))
-    weak = [f'{name}: {WEAK[name]}' for name in names if name in WEAK]
+    weak = [f'{name}: {WEAK.get(name, "unknown")}' for name in names
+            if not STRONG.fullmatch(name)]
     if weak:
         return warn(', '.join(weak), remedy, *sasl_change(better))
     if 'tcp' in used and not set(names) & set(ENCRYPTING):
@@ -280,8 +318,9 @@ def mechanisms(host, used):
 def sasl(host):
     results = [mechanisms(host, uses_sasl(host))]
     try:
-        path = sasl_settings(host).get('sasldb_path')
-        mode = host.root.status(path).st_mode if path else 0
+        path = sasl_settings(host).get('sasldb_path', SASLDB)
+        mode = (host.root.status(path, follow=True).st_mode
+                if path.startswith('/') else 0)
     except Unreadable:
         return results
     if mode & 0o007:
