@@ -205,11 +205,16 @@ def unexplained(host, found):
 
 # --- the verdict ------------------------------------------------------------
 
+def replace(name, sign, value, path):
+    """Commands that change the lines of a setting, or add one.  The last line
+    of a file that somebody edited may have no end."""
+    return [f"sed -i '/^[[:space:]]*{name}[[:space:]]*{sign[-1]}/d' {path}",
+            f"printf '\\n%s\\n' '{name}{sign} {value}' >> {path}"]
+
+
 def set_line(daemon, name, value):
-    """Commands that change a line of the configuration, or add it."""
     path = f'/etc/libvirt/{daemon.name}.conf'
-    return [f"sed -i '/^[[:space:]]*{name}[[:space:]]*=/d' {path}",
-            f"echo '{name} = {value}' >> {path}",
+    return [*replace(name, ' =', value, path),
             f'systemctl restart {daemon.name}']
 
 
@@ -280,8 +285,7 @@ def uses_sasl(host):
 
 
 def sasl_change(mechanism):
-    return [f"sed -i '/^[[:space:]]*mech_list[[:space:]]*:/d' {SASL}",
-            f"echo 'mech_list: {mechanism}' >> {SASL}"]
+    return replace('mech_list', ':', mechanism, SASL)
 
 
 def mechanisms(host, used):
@@ -293,7 +297,8 @@ def mechanisms(host, used):
         if not used:
             return skipped('libvirt does not use SASL')
         return warn(f'{SASL} does not exist: all mechanisms are offered',
-                    'name one', *sasl_change('scram-sha-256'))
+                    'name one', f'mkdir -p {os.path.dirname(SASL)}',
+                    f'touch {SASL}', *sasl_change('scram-sha-256'))
     names = settings.get('mech_list', '').lower().split()
     # Without TLS a mechanism must encrypt, which SCRAM does not
     better = 'gssapi' if 'tcp' in used else 'scram-sha-256'
