@@ -109,11 +109,11 @@ def swtpm_owner(host):
     found = []
     for name in ('swtpm_user', 'swtpm_group'):
         for pattern in (r'^\s*', r'^\s*#\s*'):
-            match = re.search(pattern + name + r'\s*=\s*"([\w.+-]+)"', text,
-                              re.M)
+            match = re.search(pattern + name
+                              + r'''\s*=\s*(["'])([\w.+-]+)\1''', text, re.M)
             if match:
                 break
-        found.append(match[1] if match else None)
+        found.append(match[2] if match else None)
     user = found[0] or ('swtpm' if identity(host, 'swtpm') is not None
                         and identity(host, 'tss') is None else 'tss')
     return user, found[1] or user
@@ -136,8 +136,8 @@ def identity(host, user):
 
 def walk(host, path, depth=0, reachable=True):
     """(path, status, whether others can get there) of a folder and of what is
-    in it, not too much of it."""
-    status = host.root.status(path)
+    in it, not too much of it; of links only the first is followed."""
+    status = host.root.status(path, follow=not depth)
     yield path, status, reachable
     if not stat.S_ISDIR(status.st_mode) or depth >= DEEPEST:
         return
@@ -155,8 +155,9 @@ def exposed(host, folder):
     """(path, mode, what others can do) of the worst file, or None."""
     for number, (path, status, reachable) in enumerate(walk(host, folder)):
         mode = status.st_mode
-        if number > MOST_FILES:
-            break
+        if number >= MOST_FILES:
+            raise Unreadable(folder, f'nothing wrong with {MOST_FILES} files; '
+                             'there are more')
         if stat.S_ISLNK(mode) or not reachable:
             continue
         if mode & stat.S_IWOTH:
@@ -170,7 +171,8 @@ def exposed(host, folder):
 def repair(folder, owner):
     """The right way: 750, of the user that swtpm runs as; libvirt passes
     through its own folder as another user, so there 711."""
-    path = shlex.quote(folder)
+    # The slash is for find and chown -R, which do not follow a link
+    path = shlex.quote(folder + '/')
     if folder == STATES:
         return [f'chmod 711 {path}',
                 f'chmod -R o-w {path}',
@@ -182,7 +184,9 @@ def repair(folder, owner):
 
 
 def folder_state(host, folder, owner):
-    status = host.root.status(folder)
+    status = host.root.status(folder, follow=True)
+    if not stat.S_ISDIR(status.st_mode):
+        raise Unreadable(folder, 'is no folder')
     mode = f'{status.st_mode & 0o7777:04o}'
     found = exposed(host, folder)
     right = ('mode 711, and nothing in it for others' if folder == STATES else
