@@ -130,8 +130,9 @@ class Qemu:
         for word in self.argv:
             if 'vfio-pci' in word:
                 for match in re.finditer(
-                        r'host"?\s*[=:]\s*"?((?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:'
-                        r'[0-9a-f]{2}\.[0-7])', word, re.I):
+                        r'(?:host"?\s*[=:]\s*"?|/devices/(?:\S*/)?)'
+                        r'((?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:'
+                        r'[0-9a-f]{2}\.[0-7])(?!/)', word, re.I):
                     address = match[1].lower()
                     found.add(address if address.count(':') == 2
                               else '0000:' + address)

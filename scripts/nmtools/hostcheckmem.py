@@ -6,35 +6,43 @@ from .hostcheckcpus import format_list
 from .hostcheckresult import passed, skipped, warn, write
 from .hostcheckroot import Unreadable
 
-POOLS = '/sys/kernel/mm/hugepages/hugepages-{}kB/'
+ALL_POOLS = '/sys/kernel/mm/hugepages'
+POOLS = ALL_POOLS + '/hugepages-{}kB/'
 NODE = '/sys/devices/system/node/node{}/hugepages/hugepages-{}kB/'
 THP = '/sys/kernel/mm/transparent_hugepage/'
-SIZES = (2048, 1048576)
 
 
-def reserved(host, kib):
-    """Pages of a pool, 0 if there is none or it cannot be read."""
-    try:
-        return host.root.number(POOLS.format(kib) + 'nr_hugepages')
-    except Unreadable:
-        return 0
+def any_pool(host):
+    """Is there a page in any pool that can be read?  Arm has other sizes than
+    those below: 512 MiB with base pages of 64 KiB."""
+    for name in host.root.names(ALL_POOLS):
+        try:
+            if host.root.number(f'{ALL_POOLS}/{name}/nr_hugepages'):
+                return True
+        except Unreadable:
+            continue
+    return False
 
 
 def thp_mode(host):
-    """Since Linux 6.8 each size has a mode, by default 'inherit'."""
-    mode = host.root.choice(THP + 'enabled')
+    """(mode, file that says so).  Since Linux 6.8 each size has a mode, by
+    default 'inherit'."""
+    path = THP + 'enabled'
+    mode = host.root.choice(path)
     try:
         kib = host.root.number(THP + 'hpage_pmd_size') // 1024
         own = host.root.choice(THP + f'hugepages-{kib}kB/enabled')
     except Unreadable:
-        return mode
-    return mode if own == 'inherit' else own
+        return mode, path
+    if own == 'inherit':
+        return mode, path
+    return own, THP + f'hugepages-{kib}kB/enabled'
 
 
 def transparent(host):
     """The mode, None if there is none or it cannot be read."""
     try:
-        return thp_mode(host)
+        return thp_mode(host)[0]
     except Unreadable:
         return None
 
@@ -55,8 +63,8 @@ def by_node(host, kib):
 
 def no_pool(host, kib):
     """An empty pool matters only if there are no huge pages at all."""
-    if any(reserved(host, size) for size in SIZES):
-        return skipped('no pool; there is one of the other size')
+    if any_pool(host):
+        return skipped('no pool; there is one of another size')
     if transparent(host) in ('always', 'madvise'):
         return skipped('no pool; VMs get transparent huge pages')
     path = POOLS.format(kib) + 'nr_hugepages'
@@ -98,14 +106,14 @@ def thp(host):
     """madvise is enough: QEMU asks for them for all guest memory."""
     if not host.root.present(THP + 'enabled'):
         return skipped('this kernel has no transparent huge pages')
-    mode = thp_mode(host)
+    mode, path = thp_mode(host)
     if mode == 'never':
-        if any(reserved(host, size) for size in SIZES):
+        if any_pool(host):
             return passed('never; there is a pool of huge pages')
         return warn('never', 'turn them on, or reserve a pool',
-                    write('madvise', THP + 'enabled'))
+                    write('madvise', path))
     if mode not in ('always', 'madvise'):
-        raise Unreadable(THP + 'enabled', f"no such mode as '{mode}'")
+        raise Unreadable(path, f"no such mode as '{mode}'")
     try:
         shared = host.root.choice(THP + 'shmem_enabled')
     except Unreadable:

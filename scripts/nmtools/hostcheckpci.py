@@ -18,7 +18,17 @@ BRIDGES = ('0x0604', '0x0607')
 
 
 def groups(host):
-    return host.root.names(GROUPS)
+    """Those of IOMMUs; VFIO makes groups of its own for devices without one,
+    and for such as have no DMA."""
+    found = []
+    for name in host.root.names(GROUPS):
+        try:
+            if host.root.text(f'{GROUPS}/{name}/name') == 'vfio-noiommu':
+                continue
+        except Unreadable:
+            pass
+        found.append(name)
+    return found
 
 
 def enable_iommu(host):
@@ -28,22 +38,34 @@ def enable_iommu(host):
             "intel_iommu=on to the kernel's command line")
 
 
-def iommu(host):
-    found = groups(host)
-    units = host.root.names('/sys/class/iommu')
-    if found:
-        return passed(f'{count(len(found), "group")}, '
-                      f'{count(len(units), "unit")}'
-                      + (f' ({units[0]}, ...)' if units else ''),
-                      data={'groups': len(found), 'units': units})
+def noiommu(host):
+    """Is VFIO told to do without?"""
     try:
-        if host.root.word(NOIOMMU, ('Y', 'N')) == 'Y':
-            return failed('none, and VFIO is told to do without: devices can '
-                          'write to all memory', enable_iommu(host),
-                          write('N', NOIOMMU))
+        return host.root.word(NOIOMMU, ('Y', 'N')) == 'Y'
     except Unreadable as reason:
         if not reason.missing:
             raise
+    return False
+
+
+def iommu(host):
+    found = groups(host)
+    units = host.root.names('/sys/class/iommu')
+    if not found and noiommu(host):
+        return failed('none, and VFIO is told to do without: devices can '
+                      'write to all memory', enable_iommu(host),
+                      write('N', NOIOMMU))
+    if found:
+        value = (f'{count(len(found), "group")}, {count(len(units), "unit")}'
+                 + (f' ({units[0]}, ...)' if units else ''))
+        data = {'groups': len(found), 'units': units}
+        if noiommu(host):
+            return warn(value + ', but enable_unsafe_noiommu_mode=Y',
+                        'not needed: unset it', write('N', NOIOMMU),
+                        data=data)
+        return passed(value, data=data)
+    if not host.root.present('/sys/kernel'):
+        return skipped('/sys/kernel: does not exist')
     if host.guest:
         return skipped('inside a VM without one')
     return warn('none: no device can be passed through', enable_iommu(host))
@@ -191,13 +213,16 @@ def node_of(host, address, kind, vm):
                     'SNC setting, or update it', subject=address)
     if not vm:
         return passed(value, address, {'node': node})
-    cpus = set().union(*(thread.cpus for thread in vm.vcpus()))
+    # Without debug-threads=on nothing tells which thread is a vCPU
+    cpus = set().union(*(thread.cpus for thread in
+                         vm.vcpus() or vm.threads))
     data = {'node': node, 'vm': vm.name, 'vcpus-on': format_list(cpus)}
-    if cpus and not cpus & host.node_cpus(node):
+    near = host.node_cpus(node)
+    if cpus and not cpus & near:
         return warn(f'{value}; {vm.name} runs on CPUs {format_list(cpus)}',
-                    f'pin its vCPUs to CPUs '
-                    f'{format_list(host.node_cpus(node))}, or use a device '
-                    'near them', subject=address, data=data)
+                    (f'pin its vCPUs to CPUs {format_list(near)}, or use '
+                     if near else 'no CPU is near: use ')
+                    + 'a device near them', subject=address, data=data)
     return passed(f'{value}, of {vm.name}', address, data)
 
 

@@ -117,13 +117,10 @@ class Host:
 
     @functools.cached_property
     def parameters(self):
-        """The kernel's command line; '-' is '_' in names, as to the kernel."""
+        """The kernel's command line; '-' is '_' in names, as to the kernel.
+        Unreadable, rather than empty, where it cannot be told."""
         found = {}
-        try:
-            words = self.root.text('/proc/cmdline').split()
-        except Unreadable:
-            return found
-        for word in words:
+        for word in self.root.text('/proc/cmdline').split():
             name, _, value = word.partition('=')
             found[name.replace('-', '_')] = value.strip('"')
         return found

@@ -82,6 +82,9 @@ def label_of(host, vm, mode, others):
 
 def svirt(host):
     mode = protection(host)
+    if mode is None and not (host.root.present('/sys/fs')
+                             and host.root.present('/sys/module')):
+        return skipped('/sys/fs or /sys/module: does not exist')
     if mode is None:
         return warn('neither SELinux nor AppArmor: a VM that breaks out can '
                     'reach the others', 'SELINUX=enforcing in '

@@ -93,7 +93,10 @@ def no_traps(host):
             return True
     except Unreadable:
         pass
-    return host.parameters.get('kvm_arm.wfi_trap_policy') == 'notrap'
+    try:
+        return host.parameters.get('kvm_arm.wfi_trap_policy') == 'notrap'
+    except Unreadable:
+        return False
 
 
 def halt_words(rate):

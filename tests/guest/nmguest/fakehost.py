@@ -35,6 +35,7 @@ class FakeHost:
             '/proc/cmdline': 'quiet',
             '/proc/mounts': 'sysfs /sys sysfs rw 0 0',
             '/proc/filesystems': 'nodev\tsysfs\n\text4',
+            '/sys/kernel': None, '/sys/fs': None, '/sys/module': None,
             cpu + 'online': '0-7', cpu + 'isolated': '',
             node + 'has_memory': '0-1',
             node + 'node0/cpulist': '0-3', node + 'node1/cpulist': '4-7',
