@@ -8,7 +8,7 @@ import time
 
 from .hostcheckkvm import KVM
 from .hostcheckrdt import (figures, monitor_group, mounted, rates, schemata)
-from .hostcheckresult import count, failed, passed, skipped, warn
+from .hostcheckresult import count, passed, skipped, warn
 from .hostcheckroot import Unreadable
 from .qmp import Refused
 
@@ -41,9 +41,9 @@ def judge(item):
     if status == 'ok':
         result = passed(f'{name}: {effective or requested}')
     elif status == 'differs':
-        result = failed(f'{name}: {effective or "unknown"}, asked for '
-                        f'{requested or "nothing"}',
-                        reason or 'set it again, or restart the VM')
+        result = warn(f'{name}: {effective or "unknown"}, asked for '
+                      f'{requested or "nothing"}',
+                      reason or 'set it again, or restart the VM')
     elif status == 'unset':
         result = skipped(f'{name}: not asked for'
                          + (f', {effective}' if effective else ''))

@@ -17,6 +17,8 @@ from . import ToolError
 
 CONNECT_SECONDS = 5
 ANSWER_SECONDS = 20
+SLOW_SECONDS = 120
+SLOW = ('query-tuning',)        # the kernel looks at each page of the guest
 LONGEST = 64 << 20      # of an answer; those of QEMU are far from it
 LIBVIRT = 'libvirt:'
 ONE_CLIENT = ('a QMP socket serves one client at a time: end the other one '
@@ -51,6 +53,11 @@ def open_monitor(address, stop):
     if address.startswith(LIBVIRT):
         return VirshMonitor(address[len(LIBVIRT):], stop)
     return Monitor(address, stop)
+
+
+def patience(name):
+    """Seconds to wait for a command's answer."""
+    return SLOW_SECONDS if name in SLOW else ANSWER_SECONDS
 
 
 def decode(text):
@@ -201,10 +208,10 @@ class Monitor:
             request['arguments'] = _dashes(arguments)
         try:
             self._sock.sendall(json.dumps(request).encode() + b'\n')
-            reply = self._answer(time.monotonic() + ANSWER_SECONDS)
+            reply = self._answer(time.monotonic() + patience(name))
         except TimeoutError:
             raise Lost(f'{self.address}: no answer to {name} within '
-                       f'{ANSWER_SECONDS} seconds; is QEMU stopped or '
+                       f'{patience(name)} seconds; is QEMU stopped or '
                        'overloaded?') from None
         except OSError:
             raise self._lost() from None
@@ -255,10 +262,10 @@ class VirshMonitor:
             done = subprocess.run(
                 ['virsh', 'qemu-monitor-command', '--', self._domain, request],
                 stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                timeout=ANSWER_SECONDS, check=False, start_new_session=True)
+                timeout=patience(name), check=False, start_new_session=True)
         except subprocess.TimeoutExpired:
             raise Lost(f'{self.address}: no answer to {name} within '
-                       f'{ANSWER_SECONDS} seconds') from None
+                       f'{patience(name)} seconds') from None
         except OSError as error:
             raise Lost(f'virsh: {error.strerror}') from None
         if done.returncode:
