@@ -191,7 +191,8 @@ class Monitor:
             try:
                 reply = decode(self._line(end))
             except ValueError:
-                continue
+                raise Lost(f'{self.address}: what it answers is no QMP'
+                           ) from None
             if reply.get('event') == 'SHUTDOWN':
                 data = reply.get('data')
                 reason = data.get('reason') if isinstance(data, dict) else ''
