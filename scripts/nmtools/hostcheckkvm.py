@@ -64,6 +64,8 @@ def set_aside(host):
 def workqueue(host):
     """The mask bounds unbound work; per-CPU work stays where it was queued."""
     mask = parse_mask(host.root.text(WORKQUEUE), WORKQUEUE) & host.online
+    if not mask:
+        raise Unreadable(WORKQUEUE, 'no CPU that is online')
     isolated, pinned = set_aside(host)
     where = format_list(mask)
     shared = mask & (isolated | pinned)

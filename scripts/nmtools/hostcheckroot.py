@@ -99,7 +99,7 @@ class Root:
             size += len(part)
         raise Unreadable(path, f'has more than {limit} bytes')
 
-    def text(self, path, limit=LIMIT):
+    def text(self, path, limit=LIMIT, strip=True):
         """The text of a file, without white space around it."""
         data = self.data(path, limit)
         try:
@@ -110,7 +110,7 @@ class Root:
         text = text.rstrip('\0')
         if '\0' in text:
             raise Unreadable(path, 'is no text')
-        return text.strip()
+        return text.strip() if strip else text
 
     def number(self, path):
         """The number that is all of a file."""

@@ -30,8 +30,14 @@ STRONG = re.compile('gssapi|gss-spnego|gs2-krb5|gs2-iakerb|external|'
                     'scram-sha-(224|256|384|512)(-plus)?')
 # Those that encrypt what follows; without TLS libvirt takes no others
 ENCRYPTING = ('gssapi', 'gss-spnego', 'digest-md5', 'kerberos_v4')
-SETTING = re.compile(r'''\s*(\w+)\s*=\s*(?:"([^"]*)"|'([^']*)'|(\d+))\s*'''
-                     r'(?:#.*)?$')
+# A statement of libvirt's files, up to its end: a line's, or a semicolon
+STATEMENT = re.compile(
+    r'''\s*(?:\#[^\r\n]*|
+    (?P<name>[A-Za-z][\w:.-]*)[ \t]*=[ \t]*
+    (?:"""(?P<long>.*?)"""|"(?P<double>[^"\r\n]*)"|'(?P<single>[^'\r\n]*)'|
+    [-+]?(?P<number>[0-9]{1,20})|\[(?:[^]"']|"[^"]*"|'[^']*')*\])
+    [ \t]*(?:\#[^\r\n]*)?)(?:[ \t]*;|[ \t]*[\r\n]|[ \t]*\Z)''',
+    re.VERBOSE | re.DOTALL | re.ASCII)
 
 
 @dataclass
@@ -46,22 +52,34 @@ class Daemon:
         return self.settings['auth_' + kind].lower()
 
 
+def statements(text, path):
+    """(name, value) of each; lists have no value here."""
+    text = text.rstrip()
+    done = 0
+    while done < len(text):
+        match = STATEMENT.match(text, done)
+        if not match:
+            # Where the statement begins that is none
+            begin = len(text) - len(text[done:].lstrip())
+            line = len(re.findall('\r\n?|\n', text[:begin])) + 1
+            raise Unreadable(path, f'cannot be understood in line {line}')
+        done = match.end()
+        if match['number']:
+            yield match['name'], str(int(match['number']))
+        elif match['name']:
+            yield match['name'], next(
+                (match[kind] for kind in ('long', 'double', 'single')
+                 if match[kind] is not None), '')
+
+
 def configuration(host, path):
     """The settings named above; of two the first counts, as to libvirt."""
-    found = dict(DEFAULTS)
-    seen = set()
-    # To libvirt a lone CR ends a line, too
-    for line in re.split('[\r\n]', host.root.text(path)):
-        name = line.split('=')[0].strip()
-        if name not in DEFAULTS or name in seen:
-            continue
-        match = SETTING.match(line)
-        if not match:
-            raise Unreadable(path, f'cannot be understood at {name}')
-        seen.add(name)
-        found[name] = next(value for value in match.groups()[1:]
-                           if value is not None)
-    return found
+    found = {}
+    for name, value in statements(host.root.text(path, strip=False),
+                                  path):
+        if name in DEFAULTS:
+            found.setdefault(name, value)
+    return {**DEFAULTS, **found}
 
 
 # --- does it listen? --------------------------------------------------------
@@ -205,16 +223,12 @@ def unexplained(host, found):
 
 # --- the verdict ------------------------------------------------------------
 
-def replace(name, sign, value, path):
-    """Commands that change the lines of a setting, or add one.  The last line
-    of a file that somebody edited may have no end."""
-    return [f"sed -i '/^[[:space:]]*{name}[[:space:]]*{sign[-1]}/d' {path}",
-            f"printf '\\n%s\\n' '{name}{sign} {value}' >> {path}"]
-
-
 def set_line(daemon, name, value):
+    """Commands that change a setting.  The first one counts, wherever there
+    are others."""
     path = f'/etc/libvirt/{daemon.name}.conf'
-    return [*replace(name, ' =', value, path),
+    return [f"sed -i -e '1i {name} = {value}' "
+            f"-e '/^[[:space:]]*{name}[[:space:]]*=[^;]*$/d' {path}",
             f'systemctl restart {daemon.name}']
 
 
@@ -285,7 +299,9 @@ def uses_sasl(host):
 
 
 def sasl_change(mechanism):
-    return replace('mech_list', ':', mechanism, SASL)
+    """The last line of a file that somebody edited may have no end."""
+    return [f"sed -i '/^[[:space:]]*mech_list[[:space:]]*:/d' {SASL}",
+            f"printf '\\n%s\\n' 'mech_list: {mechanism}' >> {SASL}"]
 
 
 def mechanisms(host, used):
