@@ -2,16 +2,17 @@
 # SPDX-FileCopyrightText: nearmetal contributors
 """The guide's chapter on raw device mapping."""
 
-import fcntl
-import glob
+import json
 import os
+import re
 
-from . import SuiteError, host_cannot
+from . import SuiteError
 from .daemons import Refused
+from .nested import BOOTED, run_nested
 from .suite import case, check, expect
 
 SECTION = 'Raw Device Mapping'
-SG_GET_VERSION_NUM = 0x2282
+IN_GUEST = '; libvirt and QEMU in a guest with scsi_debug'
 RDM = '''<controller type='scsi' model='virtio-scsi' index='0'/>
 <disk type='block' {kind}>
   <driver name='qemu' type='raw' cache='none' io='native'/>
@@ -19,24 +20,13 @@ RDM = '''<controller type='scsi' model='virtio-scsi' index='0'/>
   <target dev='sdc' bus='scsi'/>
   <address type='drive' controller='0' bus='0' target='0' unit='0'/>
 </disk>'''
-
-
-def scsi_disk():
-    """A whole SCSI disk of the host that is not in use, or None."""
-    for path in sorted(glob.glob('/sys/block/sd*')):
-        device = '/dev/' + os.path.basename(path)
-        try:
-            handle = os.open(device, os.O_RDONLY | os.O_EXCL)
-        except OSError:
-            continue
-        try:
-            fcntl.ioctl(handle, SG_GET_VERSION_NUM, bytes(4))
-            return device
-        except OSError:
-            continue
-        finally:
-            os.close(handle)
-    return None
+LUN = "device='lun' rawio='yes'"
+NESTED = {'virtual': ("device='disk'", '/dev/sdc'),
+          'physical': (LUN, '/dev/sdc'), 'partition': (LUN, '/dev/sdc1')}
+COMMANDS = tuple(json.dumps(each) for each in (
+    {'execute': 'query-block'},
+    {'execute': 'qom-get', 'arguments': {
+        'path': '/machine/peripheral/scsi0-0-0-0', 'property': 'type'}}))
 
 
 @case('rdm-virtual', SECTION, "<disk type='block' device='disk'>")
@@ -54,35 +44,77 @@ def rdm_virtual(env):
         'direct I/O'
 
 
-@case('rdm-physical', SECTION, "<disk type='block' device='lun' rawio='yes'>")
+def in_guest(env):
+    """The results of all domains of this chapter, run once in one guest."""
+    def make():
+        return run_nested(env, {name: RDM.format(kind=kind, device=device)
+                                for name, (kind, device) in NESTED.items()},
+                          COMMANDS)
+    return env.once('nested', make)
+
+
+def seen(env, name):
+    """What QEMU has, and what the guest's firmware was told by the disk."""
+    nested = in_guest(env)
+    wrong = nested.lines(name, 'refused')
+    log = '\n'.join(nested.lines(name, 'log'))
+    if wrong:
+        raise SuiteError(wrong[-1], log)
+    firmware = nested.lines(name, 'firmware')
+    found = re.search(r"vendor='(.*?)' product='(.*?)'", '\n'.join(firmware))
+    if not found:
+        raise SuiteError('the firmware has seen no SCSI disk',
+                         '\n'.join(firmware[-8:]))
+    check(BOOTED in firmware, 'the firmware could not read from the disk')
+    blocks, kind = (json.loads(line)['return']
+                    for line in nested.lines(name, 'qmp'))
+    expect(blocks[0]['inserted']['image']['filename'], NESTED[name][1],
+           'the block device')
+    return kind, ' '.join(found.groups()), log
+
+
+@case('rdm-virtual-scsi', SECTION, "the same of a SCSI disk, /dev/sdc")
+def rdm_virtual_scsi(env):
+    kind, inquiry, _ = seen(env, 'virtual')
+    expect((kind, inquiry), ('scsi-hd', 'QEMU QEMU HARDDISK'),
+           'device and INQUIRY')
+    return f"{kind}; the guest's INQUIRY: {inquiry}{IN_GUEST}"
+
+
+@case('rdm-physical', SECTION, "<disk type='block' device='lun' rawio='yes'> "
+      'of a SCSI disk, /dev/sdc')
 def rdm_physical(env):
-    device = scsi_disk()
-    if not device:
-        return rdm_physical_without(env)
-    guest = env.domain(devices=RDM.format(kind="device='lun' rawio='yes'",
-                                          device=device)).start()
-    entry = guest.qmp('query-block')[0]
-    expect(guest.get(entry['qdev'], 'type'), 'scsi-block', 'the device')
-    return 'scsi-block on a SCSI disk'
+    kind, inquiry, log = seen(env, 'physical')
+    expect((kind, inquiry), ('scsi-block', 'Linux scsi_debug'),
+           'device and INQUIRY')
+    check('warning' not in log, f'QEMU warns: {log}')
+    return f"{kind}; the guest's INQUIRY: {inquiry}; it boots from the " \
+        f'disk{IN_GUEST}'
 
 
-def rdm_physical_without(env):
-    """No SCSI disk: QEMU must get scsi-block, and say what is wrong."""
-    device, rawio = env.block_device(), ''
-    for kind in ("device='lun' rawio='yes'", "device='lun'"):
-        guest = env.domain(devices=RDM.format(kind=kind, device=device))
-        try:
-            guest.start()
-        except Refused as error:
-            if 'sys_rawio' in str(error):
-                rawio = 'ambient CAP_SYS_RAWIO (for rawio) and no '
-                continue
-            if 'scsi-block' not in error.log + str(error):
-                raise
-            raise host_cannot(f'it has no {rawio}free SCSI disk; with a loop '
-                              f'device QEMU says: {said(error)}') from None
-        raise SuiteError('a loop device passed for a SCSI disk')
-    raise SuiteError('libvirt asks for CAP_SYS_RAWIO without rawio')
+@case('rdm-physical-partition', SECTION, "<disk type='block' device='lun' "
+      "rawio='yes'> of a partition, /dev/sdc1")
+def rdm_physical_partition(env):
+    kind, inquiry, log = seen(env, 'partition')
+    expect(kind, 'scsi-block', 'the device')
+    told = re.search(r"warning: (.*'/dev/sdc1' is a partition.*)", log)
+    check(told, f'QEMU does not warn: {log}')
+    return f"the guest's INQUIRY: {inquiry}, which is the whole disk; QEMU " \
+        f'warns: {told.group(1)}{IN_GUEST}'
+
+
+@case('rdm-physical-other', SECTION, "<disk type='block' device='lun'> of a "
+      'block device that is no SCSI disk')
+def rdm_physical_other(env):
+    guest = env.domain(devices=RDM.format(kind="device='lun'",
+                                          device=env.block_device()))
+    try:
+        guest.start()
+    except Refused as error:
+        if 'scsi-block' not in error.log + str(error):
+            raise
+        return f'refused, as it must be (a loop device): {said(error)}'
+    raise SuiteError('a loop device passed for a SCSI disk')
 
 
 def said(error):

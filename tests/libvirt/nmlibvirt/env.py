@@ -18,7 +18,7 @@ class Env:
     def __init__(self, libvirt, qemu_dir, folder):
         self.libvirt, self.qemu_dir, self.folder = libvirt, qemu_dir, folder
         self._undo, self._count = [], 0
-        self._stand_in = None
+        self._stand_in, self._made = None, {}
 
     def emulator(self, arch='x86_64'):
         return os.path.join(self.qemu_dir, f'qemu-system-{arch}')
@@ -36,6 +36,18 @@ class Env:
         if not self._stand_in:
             self._stand_in = StandIn(self.folder)
         return self._stand_in
+
+    def once(self, name, make):
+        """What MAKE() returns, or the error it raises, for several cases."""
+        if name not in self._made:
+            try:
+                self._made[name] = make(), None
+            except Exception as error:  # pylint: disable=broad-except
+                self._made[name] = None, error
+        made, error = self._made[name]
+        if error:
+            raise error
+        return made
 
     def at_end(self, function):
         self._undo.append(function)

@@ -23,7 +23,7 @@ FIRMWARE = ('bios-256k.bin', 'kvmvapic.bin', 'linuxboot.bin',
 FOLDERS = ('/usr/share/seabios', '/usr/share/qemu', '/usr/share/ovmf')
 
 
-def _cached_package(arch):
+def cached_package(arch):
     """The package that scripts/guest-kit has its kernel from."""
     with open(kit_file(arch, 'version'), encoding='utf-8') as file:
         names = [line.strip() for line in file
@@ -54,7 +54,7 @@ def _package_16k():
 def fetch_kernel(arch):
     """The package of L1's kernel; L2's is that of the small test guest."""
     need_kit(arch)
-    return _cached_package(arch) if arch == 'x86_64' else _package_16k()
+    return cached_package(arch) if arch == 'x86_64' else _package_16k()
 
 
 def cross_paths():
@@ -104,7 +104,7 @@ class Image:
             archive.add_file('init', os.path.join(SCRIPTS, 'init-l1'), 0o755)
             self._add_modules(archive, kernel)
             program.add_to(archive, 'qemu')
-            _add_firmware(archive, inner)
+            add_firmware(archive, inner)
             archive.add_file('l2/vmlinuz', kit_file(arch, 'vmlinuz'))
             archive.add_file('l2/initramfs', l2_image)
 
@@ -119,13 +119,14 @@ class Image:
                     ''.join(f'{name}.ko\n' for name in modules).encode())
 
 
-def _add_firmware(archive, inner):
+def add_firmware(archive, inner, folder='qemu/share'):
+    """What QEMU loads, from beside it or from the distribution."""
     beside = os.path.join(os.path.dirname(inner), 'pc-bios')
     for name in FIRMWARE:
-        for folder in (beside, *FOLDERS):
-            path = os.path.join(folder, name)
+        for source in (beside, *FOLDERS):
+            path = os.path.join(source, name)
             if os.path.exists(path):
-                archive.add_file(f'qemu/share/{name}', path)
+                archive.add_file(f'{folder}/{name}', path)
                 break
         else:
             print(f'note: no {name} for {shown(inner)}', file=sys.stderr)
