@@ -41,10 +41,13 @@ def passed_through(env, address, arguments='', override='', **texts):
         **texts).start()
 
 
-def override(name, kind, value):
+def override(*properties):
+    """Properties (name, type, value) that libvirt gives the device as well."""
+    inner = ''.join(
+        f"<qemu:property name='{name}' type='{kind}' value='{value}'/>"
+        for name, kind, value in properties)
     return ("<qemu:override><qemu:device alias='ua-sm2262'><qemu:frontend>"
-            f"<qemu:property name='{name}' type='{kind}' value='{value}'/>"
-            '</qemu:frontend></qemu:device></qemu:override>')
+            f'{inner}</qemu:frontend></qemu:device></qemu:override>')
 
 
 def host_of(guest):
@@ -95,8 +98,8 @@ def msix_set(env):
       "name='x-msix-relocation' type='string' value='bar2'/>")
 def msix_override(env):
     return relocated(passed_through(
-        env, '0000:01:00.0', override=override('x-msix-relocation', 'string',
-                                               'bar2')))
+        env, '0000:01:00.0', override=override(
+            ('x-msix-relocation', 'string', 'bar2'))))
 
 
 @case('nic', NIC, "<hostdev ...><driver name='vfio'/> <source>0000:03:10.0 "
@@ -128,7 +131,7 @@ def hostdev_numa(env):
 def hostdev_numa_node(env):
     try:
         guest = passed_through(
-            env, '0000:03:10.0', override=override('numa-node', 'signed', 0),
+            env, '0000:03:10.0', override=override(('numa-node', 'signed', 0)),
             cpu=CELL.format(model='>'),
             devices=PXB + hostdev('0000:03:10.0', ON_PXB))
     except Refused as error:
