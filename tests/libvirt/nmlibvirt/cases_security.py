@@ -11,9 +11,11 @@ import subprocess
 import tempfile
 import time
 
+from nmguest import GuestError
 from nmguest.kit import kit_file
+from nmguest.x509 import Authority
 
-from . import SuiteError, host_cannot, libvirt_refuses, qemu_lacks
+from . import SuiteError, Unmet, host_cannot, libvirt_refuses, qemu_lacks
 from .daemons import Refused, reason
 from .suite import case, check, expect, refused
 
@@ -40,47 +42,55 @@ def seclabel(env):
     return f'QEMU runs as {label}'
 
 
+def run_tool(*command, text=None):
+    """A tool of SASL; what it prints."""
+    done = subprocess.run(command, input=text, text=True, capture_output=True,
+                          check=False)
+    if done.returncode:
+        raise SuiteError(f'{command[0]}: {done.stderr.strip()}')
+    return done.stdout
+
+
 def sasl_setup(mechanism):
+    if not shutil.which('saslpasswd2'):
+        raise host_cannot('it has no saslpasswd2')
     os.makedirs('/etc/sasl2', exist_ok=True)
     with open('/etc/sasl2/libvirt.conf', 'w', encoding='utf-8') as file:
         file.write(f'mech_list: {mechanism}\nsasldb_path: {DATABASE}\n')
-    done = subprocess.run(
-        ['saslpasswd2', '-p', '-f', DATABASE, '-a', 'libvirt', USER],
-        input=PASSWORD, text=True, capture_output=True, check=False)
-    if done.returncode:
-        raise SuiteError(f'saslpasswd2: {done.stderr.strip()}')
+    run_tool('saslpasswd2', '-p', '-f', DATABASE, '-a', 'libvirt', USER,
+             text=PASSWORD)
+    users = run_tool('sasldblistusers2', '-f', DATABASE)
+    check(users.startswith(USER + '@'), f'sasldblistusers2 tells {users}')
 
 
-def connect(env, password):
-    """Status and output of virsh over TCP, with the password in a file."""
+def connect(env, password, uri):
+    """Status and output of virsh, with the password in a file."""
     path = os.path.join(env.folder, 'auth.conf')
     with open(path, 'w', encoding='utf-8') as file:
         file.write(f'[credentials-test]\nauthname={USER}\n'
                    f'password={password}\n[auth-libvirt-127.0.0.1]\n'
                    'credentials=test\n[auth-libvirt-localhost]\n'
                    'credentials=test\n')
-    return env.libvirt.virsh('uri', uri=f'{REMOTE}?authfile={path}',
+    link = '&' if '?' in uri else '?'
+    return env.libvirt.virsh('uri', uri=f'{uri}{link}authfile={path}',
                              check=False)
 
 
-def authenticate(env, mechanism):
-    if not shutil.which('saslpasswd2'):
-        raise host_cannot('it has no saslpasswd2')
-    sasl_setup(mechanism)
-    env.libvirt.restart_daemon()
-    status, text = connect(env, PASSWORD)
-    if status and 'no SASL mechanisms are available' in env.libvirt.logs():
-        raise libvirt_refuses(
-            f'{mechanism} does not encrypt, which libvirt wants of plain TCP '
-            '(tcp_min_ssf): no SASL mechanisms are available. It needs TLS '
-            'around it')
-    check(not status, f'the right password is refused: {reason(text)}')
-    status, text = connect(env, 'wrong one')
+def authenticate(env, uri):
+    """Good and bad passwords, with a libvirtd that has just been started."""
+    status, text = connect(env, PASSWORD, uri)
+    if status:
+        logged = re.search(r'error : \S+ : (.*SASL mechanisms.*)',
+                           env.libvirt.logs())
+        if logged:
+            raise libvirt_refuses(logged.group(1))
+        raise SuiteError(f'the right password is refused: {reason(text)}',
+                         env.libvirt.logs())
+    status, text = connect(env, 'wrong one', uri)
     check(status, 'a wrong password is accepted')
     check('auth' in text.lower(), f'another error: {reason(text)}')
-    subprocess.run(['saslpasswd2', '-f', DATABASE, '-a', 'libvirt', '-d',
-                    USER], check=True)
-    status, _ = connect(env, PASSWORD)
+    run_tool('saslpasswd2', '-f', DATABASE, '-a', 'libvirt', '-d', USER)
+    status, _ = connect(env, PASSWORD, uri)
     check(status, 'a deleted user is accepted')
     return ('the right password connects; a wrong one and a deleted user: '
             f'{reason(text)}')
@@ -88,12 +98,49 @@ def authenticate(env, mechanism):
 
 @case('sasl-digest-md5', SASL, 'auth_tcp = "sasl", mech_list: digest-md5')
 def sasl_digest(env):
-    return authenticate(env, 'digest-md5')
+    sasl_setup('digest-md5')
+    env.libvirt.restart_daemon()
+    return authenticate(env, REMOTE)
 
 
 @case('sasl-scram', SASL, 'auth_tcp = "sasl", mech_list: scram-sha-256')
 def sasl_scram(env):
-    return authenticate(env, 'scram-sha-256')
+    sasl_setup('scram-sha-256')
+    env.libvirt.restart_daemon()
+    try:
+        return authenticate(env, REMOTE)
+    except Unmet as error:
+        raise libvirt_refuses(
+            f'{error}. The mechanism does not encrypt, and plain TCP must '
+            '(tcp_min_ssf); see the next setting') from None
+
+
+def certificates(env):
+    """What libvirtd.conf says of TLS, and the folder of the client's."""
+    try:
+        authority = Authority(env.folder)
+        server, client = (authority.issue(kind, 'localhost')
+                          for kind in ('server', 'client'))
+    except OSError as error:
+        raise host_cannot(f'certificates cannot be made: {error}') from None
+    except GuestError as error:
+        raise SuiteError(str(error)) from None
+    for name in ('ca-cert', 'client-cert', 'client-key'):
+        os.symlink(f'{client}/{name}.pem',
+                   f'{client}/{name.replace("-", "")}.pem')
+    return (f'key_file = "{server}/server-key.pem"\n'
+            f'cert_file = "{server}/server-cert.pem"\n'
+            f'ca_file = "{server}/ca-cert.pem"\n'), client
+
+
+@case('sasl-scram-tls', SASL, 'listen_tls = 1, auth_tls = "sasl", mech_list: '
+      'scram-sha-256')
+def sasl_scram_tls(env):
+    sasl_setup('scram-sha-256')
+    files, client = certificates(env)
+    env.libvirt.configure(f'listen_tls = 1\nauth_tls = "sasl"\n{files}')
+    env.at_end(lambda: env.libvirt.configure('listen_tls = 0\n'))
+    return authenticate(env, f'qemu+tls://localhost/system?pkipath={client}')
 
 
 # --- the guest agent --------------------------------------------------------

@@ -18,8 +18,7 @@ URI = 'qemu:///system'
 # again what it can do: its cache is of another user.
 QEMU_CONF = 'user = "root"\ngroup = "root"\nswtpm_user = "root"\nswtpm_group = "root"\n'
 LIBVIRTD_CONF = '''\
-listen_tls = 0
-listen_tcp = 1
+{tls}listen_tcp = 1
 auth_tcp = "sasl"
 auth_unix_rw = "none"
 log_level = 3
@@ -44,7 +43,8 @@ class Libvirt:
             os.makedirs(name)
         os.makedirs('/var/log/libvirt/qemu')
         self._write('qemu.conf', QEMU_CONF)
-        self._write('libvirtd.conf', LIBVIRTD_CONF.format(log=self.log))
+        self._write('libvirtd.conf', LIBVIRTD_CONF.format(
+            tls='listen_tls = 0\n', log=self.log))
 
     @staticmethod
     def _write(name, text):
@@ -75,6 +75,12 @@ class Libvirt:
         """libvirtd alone, which reads some files at its start only."""
         end_process(self.processes.pop())
         self.start_daemon()
+
+    def configure(self, tls):
+        """Start libvirtd anew with these lines about TLS."""
+        self._write('libvirtd.conf', LIBVIRTD_CONF.format(tls=tls,
+                                                          log=self.log))
+        self.restart_daemon()
 
     def _gone(self):
         return any(process.poll() is not None for process in self.processes)
