@@ -131,8 +131,12 @@ def numatune_interleave(env):
 def need_resctrl(error, what):
     if os.path.isdir(RESCTRL + '/info'):
         raise error
-    raise host_cannot(f'it has no resctrl, which {what} needs; libvirt: '
-                      f'{error}') from None
+    with open('/proc/filesystems', encoding='ascii') as file:
+        known = 'resctrl' in file.read().split()
+    state = 'resctrl is not mounted' if known else \
+        'its kernel has no resctrl for this CPU'
+    raise host_cannot(f'{state}, which {what} needs; libvirt: {error}') \
+        from None
 
 
 def tune(env, inner, what):

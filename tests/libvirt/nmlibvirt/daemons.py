@@ -160,4 +160,6 @@ def reason(output):
     text = (kept or lines or [output.split('\n')[0]])[-1]
     if text.startswith('internal error: '):
         text = text.removeprefix('internal error: ')
+    # The number of the VM, and where cgroups are, say nothing
+    text = re.sub(r"'/sys/fs/cgroup/[^']*/([^/']+/[^/']+)'", r"'\1'", text)
     return ' '.join(text.split())

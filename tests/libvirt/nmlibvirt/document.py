@@ -12,9 +12,14 @@ HEAD = '''\
 <!-- Written by scripts/test-libvirt --doc; do not edit. -->
 # The best-practice guide through libvirt
 
-Each setting of the guide as libvirt {libvirt} gives it to the rebuilt QEMU,
-with guests of type qemu (TCG) and libvirt's default sandbox. Where the host
-lacks hardware, VFIO is a preloaded stand-in.
+Each setting of the guide as libvirt {libvirt} gives it to the rebuilt QEMU, in
+libvirt's default sandbox. Guests are of type qemu (TCG), but for the settings
+that libvirt takes with type kvm only. Passthrough devices are made up, with a
+preloaded stand-in for VFIO. SCSI disks are those of scsi_debug in a guest,
+which runs libvirt and the rebuilt QEMU once more.
+
+The text is literal where it can be; the host's CPUs, pages and paths replace
+the guide's.
 
 | Result | Meaning |
 |---|---|

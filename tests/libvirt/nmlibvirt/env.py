@@ -18,6 +18,8 @@ class Env:
     def __init__(self, libvirt, qemu_dir, folder):
         self.libvirt, self.qemu_dir, self.folder = libvirt, qemu_dir, folder
         self._undo, self._count = [], 0
+        # Numbers of this run, which are not for the document
+        self.measured = []
         self._stand_in, self._made = None, {}
 
     def emulator(self, arch='x86_64'):

@@ -119,8 +119,9 @@ def choose(options):
 
 
 def show(result, out):
-    print(f'{result.status:<16} {result.case.name:<20} '
-          f'{result.seconds:5.1f}s  {result.why}', file=out, flush=True)
+    why = ' | '.join([result.why, *result.measured])
+    print(f'{result.status:<16} {result.case.name:<23} '
+          f'{result.seconds:5.1f}s  {why}', file=out, flush=True)
     for line in result.log.split('\n') if result.log else []:
         print(f'  | {line[:300]}', file=out, flush=True)
 

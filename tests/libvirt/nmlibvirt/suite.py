@@ -21,9 +21,9 @@ class Case:
 class Result:
     """What became of a case."""
 
-    def __init__(self, case, status, why, seconds, log=''):
+    def __init__(self, case, status, why, seconds):
         self.case, self.status, self.why = case, status, why
-        self.seconds, self.log = seconds, log
+        self.seconds, self.log, self.measured = seconds, '', []
 
     @property
     def failed(self):
@@ -32,7 +32,8 @@ class Result:
     def as_dict(self):
         return {'case': self.case.name, 'section': self.case.section,
                 'snippet': self.case.snippet, 'result': self.status,
-                'why': self.why, 'seconds': round(self.seconds, 1)}
+                'why': self.why, 'measured': self.measured,
+                'seconds': round(self.seconds, 1)}
 
 
 def case(name, section, snippet):
@@ -68,6 +69,7 @@ def refused(function, words):
 def run_case(entry, env):
     started = time.monotonic()
     status, why, log = 'works', '', ''
+    measured = env.measured = []
     try:
         why = entry.function(env)
     except Unmet as error:
@@ -78,4 +80,6 @@ def run_case(entry, env):
             else f'{type(error).__name__}: {error}'
     finally:
         env.clean()
-    return Result(entry, status, why, time.monotonic() - started, log)
+    result = Result(entry, status, why, time.monotonic() - started)
+    result.log, result.measured = log, measured
+    return result
