@@ -2,13 +2,12 @@
 # SPDX-FileCopyrightText: nearmetal contributors
 """The guide's chapter on raw device mapping."""
 
-import json
 import os
 import re
 
 from . import SuiteError
 from .daemons import Refused
-from .nested import BOOTED, run_nested
+from .nested import BOOTED, add_domain, results
 from .suite import case, check, expect
 
 SECTION = 'Raw Device Mapping'
@@ -23,10 +22,8 @@ RDM = '''<controller type='scsi' model='virtio-scsi' index='0'/>
 LUN = "device='lun' rawio='yes'"
 NESTED = {'virtual': ("device='disk'", '/dev/sdc'),
           'physical': (LUN, '/dev/sdc'), 'partition': (LUN, '/dev/sdc1')}
-COMMANDS = tuple(json.dumps(each) for each in (
-    {'execute': 'query-block'},
-    {'execute': 'qom-get', 'arguments': {
-        'path': '/machine/peripheral/scsi0-0-0-0', 'property': 'type'}}))
+for _name, (_kind, _device) in NESTED.items():
+    add_domain(_name, devices=RDM.format(kind=_kind, device=_device))
 
 
 @case('rdm-virtual', SECTION, "<disk type='block' device='disk'>")
@@ -44,33 +41,19 @@ def rdm_virtual(env):
         'direct I/O'
 
 
-def in_guest(env):
-    """The results of all domains of this chapter, run once in one guest."""
-    def make():
-        return run_nested(env, {name: RDM.format(kind=kind, device=device)
-                                for name, (kind, device) in NESTED.items()},
-                          COMMANDS)
-    return env.once('nested', make)
-
-
 def seen(env, name):
     """What QEMU has, and what the guest's firmware was told by the disk."""
-    nested = in_guest(env)
-    wrong = nested.lines(name, 'refused')
-    log = '\n'.join(nested.lines(name, 'log'))
-    if wrong:
-        raise SuiteError(wrong[-1], log)
+    nested = results(env)
     firmware = nested.lines(name, 'firmware')
     found = re.search(r"vendor='(.*?)' product='(.*?)'", '\n'.join(firmware))
     if not found:
         raise SuiteError('the firmware has seen no SCSI disk',
                          '\n'.join(firmware[-8:]))
     check(BOOTED in firmware, 'the firmware could not read from the disk')
-    blocks, kind = (json.loads(line)['return']
-                    for line in nested.lines(name, 'qmp'))
+    blocks, _, kind = nested.answers(name)
     expect(blocks[0]['inserted']['image']['filename'], NESTED[name][1],
            'the block device')
-    return kind, ' '.join(found.groups()), log
+    return kind, ' '.join(found.groups()), '\n'.join(nested.lines(name, 'log'))
 
 
 @case('rdm-virtual-scsi', SECTION, "the same of a SCSI disk, /dev/sdc")

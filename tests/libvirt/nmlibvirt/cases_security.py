@@ -92,8 +92,9 @@ def authenticate(env, uri):
     """Good and bad passwords, with a libvirtd that has just been started."""
     status, text = connect(env, PASSWORD, uri)
     if status:
-        logged = re.search(r'error : \S+ : (?:internal error: )?(.*SASL mechanisms.*)',
-                           env.libvirt.logs())
+        logged = re.search(
+            r'error : \S+ : (?:internal error: )?(.*SASL mechanisms.*)',
+            env.libvirt.logs())
         if logged:
             raise libvirt_refuses(logged.group(1))
         raise SuiteError(f'the right password is refused: {reason(text)}',

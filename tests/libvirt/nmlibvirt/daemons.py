@@ -16,7 +16,8 @@ CAP_SYS_RESOURCE = 24
 URI = 'qemu:///system'
 # libvirt drops to this user otherwise, and then asks each QEMU again and
 # again what it can do: its cache is of another user.
-QEMU_CONF = 'user = "root"\ngroup = "root"\nswtpm_user = "root"\nswtpm_group = "root"\n'
+QEMU_CONF = ''.join(f'{name} = "root"\n' for name in (
+    'user', 'group', 'swtpm_user', 'swtpm_group'))
 LIBVIRTD_CONF = '''\
 {tls}listen_tcp = 1
 auth_tcp = "sasl"

@@ -99,7 +99,7 @@ def outside(arguments, options):
         return skip('libvirt 11 cannot be fetched (reason above)')
     if kit.returncode:
         raise SuiteError('libvirt-kit failed (its output is above)')
-    if any(entry.name.startswith(('qemu-ga', 'rdm-'))
+    if any(entry.name.startswith(('qemu-ga', 'rdm-', 'numatune'))
            for entry in choose(options)):
         # There is no network inside; without a kernel the case says so
         subprocess.run([os.path.join(ROOT, 'scripts/guest-kit'), '--arch',

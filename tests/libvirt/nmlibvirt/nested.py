@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: nearmetal contributors
-"""libvirt and the QEMU under test inside a guest that has SCSI disks.
+"""libvirt and the QEMU under test inside a guest that has SCSI disks and two
+NUMA nodes.
 
 The guest is Linux with the module scsi_debug, whose disks answer SCSI commands
 as real ones do.  libvirt in it is that of the suite."""
 
 import glob
+import json
 import os
 import platform
 import re
@@ -26,8 +28,13 @@ QEMU = f'/usr/bin/qemu-system-{ARCH}'
 INIT = os.path.join(os.path.dirname(os.path.dirname(__file__)), 'init-nested')
 PROGRAMS = ('/usr/sbin/libvirtd', '/usr/sbin/virtlogd', '/usr/bin/virsh')
 DRIVERS = '/usr/lib/*/libvirt/connection-driver/libvirt_driver_qemu.so'
+NODES = '''<cpu mode='maximum' check='none'><numa>
+<cell id='0' cpus='0' memory='1536' unit='MiB'/>
+<cell id='1' cpus='1' memory='512' unit='MiB'/></numa></cpu>'''
+DISK = '''<disk type='block' device='disk'><driver name='qemu' type='raw'/>
+<source dev='/dev/sdc'/><target dev='vda' bus='virtio'/></disk>'''
 # QEMU runs as libvirt's default user
-TEXTS = {'etc/passwd': 'root:x:0:0:root:/root:/bin/sh\n'
+TEXTS = {'etc/passwd': 'root:x:0:0::/:/bin/sh\n'
          'libvirt-qemu:x:64055:64055::/:/bin/false\n',
          'etc/group': 'root:x:0:\nlibvirt-qemu:x:64055:\n',
          'etc/libvirt/libvirtd.conf': 'auth_unix_rw = "none"\n'}
@@ -41,6 +48,13 @@ DEBUG = '''<qemu:commandline>
 # mov si, text; next: lodsb; test al, al; jz end; out 0x402, al; jmp next;
 # end: hlt; jmp end
 CODE = bytes.fromhex('fc 31c0 8ed8 be167c ba0204 ac 84c0 7403 ee ebf8 f4 ebfd')
+# What QMP of each domain is asked, in this order
+COMMANDS = (
+    {'execute': 'query-block'},
+    {'execute': 'query-memdev'},
+    {'execute': 'qom-get', 'arguments': {
+        'path': '/machine/peripheral/scsi0-0-0-0', 'property': 'type'}})
+DOMAINS = {}
 BOOTED = 'booted from the disk'
 BOOT = CODE + f'\n{BOOTED}\n\0'.encode()
 
@@ -92,8 +106,18 @@ class Nested:
         self._said = said
 
     def lines(self, name, key):
+        """Of a domain that was started; libvirt's refusal otherwise."""
+        refused = [text for domain, what, text in self._said
+                   if (domain, what) == (name, 'refused')]
+        if refused:
+            raise SuiteError(refused[-1], '\n'.join(refused))
         return [text for domain, what, text in self._said
                 if (domain, what) == (name, key)]
+
+    def answers(self, name):
+        """Of QMP, to the commands in their order."""
+        return [json.loads(line).get('return')
+                for line in self.lines(name, 'qmp')]
 
 
 def _wait(guest, log):
@@ -116,27 +140,40 @@ def _wait(guest, log):
         time.sleep(1)
 
 
-def run_nested(env, domains, commands):
-    """Run DOMAINS, devices by name, with COMMANDS given to QMP of each."""
+def add_domain(name, **texts):
+    """A domain for the guest to start; it boots from /dev/sdc."""
+    DOMAINS[name] = {'devices': DISK, 'memory': 64, 'vcpu': '<vcpu>1</vcpu>',
+                     'extra': DEBUG.format(name=name), **texts}
+
+
+def results(env):
+    """What became of all domains, which are run once."""
+    return env.once('nested', lambda: _run(env))
+
+
+def _files(env):
+    files = {**TEXTS, 'nested/boot': BOOT, 'nested/commands': ''.join(
+        json.dumps(line) + '\n' for line in COMMANDS)}
+    for name, texts in DOMAINS.items():
+        files[f'nested/{name}.xml'] = Domain(env.libvirt, QEMU, ARCH, name,
+                                             **texts).xml
+    return files
+
+
+def _run(env):
     if platform.machine() != ARCH:
         raise host_cannot(f"its libvirt is not of the nested guest's {ARCH}")
-    files = {**TEXTS, 'nested/boot': BOOT,
-             'nested/commands': ''.join(f'{line}\n' for line in commands)}
-    for name, devices in domains.items():
-        files[f'nested/{name}.xml'] = Domain(
-            env.libvirt, QEMU, ARCH, name, devices=devices, memory=64,
-            vcpu='<vcpu>1</vcpu>', extra=DEBUG.format(name=name)).xml
     image = '/var/lib/libvirt/nested.cpio'
     if not os.path.exists(kit_file(ARCH, 'vmlinuz')):
         raise host_cannot('it has no kernel for the nested guest; run '
                           'scripts/guest-kit')
     try:
-        _make_image(env, image, files)
+        _make_image(env, image, _files(env))
     except GuestError as error:
         raise SuiteError(str(error)) from None
     log = '/var/log/libvirt/qemu/nested-console'
     guest = env.domain(
-        memory=2048, cpu="<cpu mode='maximum' check='none'/>",
+        memory=2048, cpu=NODES,
         boot=f"<kernel>{kit_file(ARCH, 'vmlinuz')}</kernel>"
         f'<initrd>{image}</initrd><cmdline>console=ttyS0 quiet '
         'mitigations=off panic=-1 rdinit=/init</cmdline>',
