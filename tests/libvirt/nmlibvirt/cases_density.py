@@ -127,7 +127,7 @@ def wanted_rows(guest):
     for node in (0, 1):
         name = f'/objects/ram-node{node}'
         rows['huge-pages', name, 'page-size'] = None, str(HUGE_PAGE), 'unset'
-        rows['thp', name, 'thp'] = 'on', 'hugetlb', 'unavailable'
+        rows['thp', name, 'thp'] = None, 'hugetlb', 'unavailable'
         rows['numa', name, 'policy'] = 'bind:0', 'bind:0', 'ok'
     return rows
 

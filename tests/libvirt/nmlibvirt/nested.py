@@ -123,6 +123,8 @@ class Nested:
 def _wait(guest, log):
     end = time.monotonic() + DEADLINE
     while True:
+        # Before the console, whose last lines come before the end
+        running = guest.on('domstate') == 'running'
         try:
             with open(log, encoding='utf-8', errors='replace') as file:
                 console = file.read()
@@ -134,7 +136,7 @@ def _wait(guest, log):
         if 'nearmetal-guest: done' in console:
             return Nested(re.findall(
                 r'nearmetal-guest: (\S+) (\S+) ([^\r\n]*)', console))
-        if time.monotonic() > end or guest.on('domstate') != 'running':
+        if time.monotonic() > end or not running:
             raise SuiteError('the nested guest did not come to an end',
                              console[-600:])
         time.sleep(1)
