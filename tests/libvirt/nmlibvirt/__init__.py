@@ -36,8 +36,3 @@ def host_cannot(reason):
 def libvirt_refuses(reason):
     """Stock libvirt does not take the guide's text; what it says."""
     return Unmet('libvirt refuses', reason)
-
-
-def qemu_lacks(reason):
-    """The QEMU under test has not got what the case looks at."""
-    return Unmet('QEMU lacks', reason)

@@ -4,7 +4,6 @@
 
 from collections import Counter
 
-from . import qemu_lacks
 from .cases_cpu import places, vcpu_threads
 from .cases_hostdev import ON_PXB, PXB, hostdev, override
 from .cases_iothread import CPUS, disk
@@ -162,8 +161,6 @@ def check_moved(guest, wanted):
 @case('density-tuning', SECTION, 'query-tuning of the same domain, row by row')
 def density_tuning(env):
     guest = combined(env)
-    if not guest.has_command('query-tuning'):
-        raise qemu_lacks('there is no query-tuning')
     found, wanted = guest.qmp('query-tuning'), wanted_rows(guest)
     check_rows(found, wanted)
     check_moved(guest, wanted)

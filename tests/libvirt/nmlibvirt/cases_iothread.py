@@ -4,11 +4,14 @@
 
 import json
 import os
+import re
 
 from . import SuiteError, host_cannot
 from .suite import case, check, expect, refused
 
 SECTION = 'I/O Thread Configuration'
+# How often, and how many in one virsh
+LOOPS, BATCH = 200, 20
 CPUS = sorted(os.sched_getaffinity(0))
 DISK = '''<disk type='file' device='disk'>
   <driver name='qemu' type='raw' cache='none' io='native' {driver}
@@ -118,6 +121,47 @@ def iothreadset(env):
     guest.on('iothreaddel', '7')
     check('iothread7' not in guest.iothreads(), 'iothreaddel removed nothing')
     return f'poll-max-ns {before} -> 65536 while running; 7 added and removed'
+
+
+@case('iothread-bad-input', SECTION,
+      'virsh iothreadset with a value that QEMU does not take')
+def iothread_bad_input(env):
+    guest = env.domain(parts='<iothreads>1</iothreads>').start()
+    before = guest.iothreads()['iothread1']
+    texts = [refused(lambda: guest.on('iothreadset', '1', '--live', *words),
+                     words[0][2:])
+             for words in (('--poll-max-ns', str(1 << 63)),
+                           ('--poll-grow', str(1 << 63)))]
+    texts.append(refused(lambda: guest.qmp(
+        'qom-set', path='/objects/iothread1', property='cpu-affinity',
+        value=[1 << 15]), 'cpu-affinity'))
+    expect(guest.iothreads()['iothread1'], before, 'the IOThread afterwards')
+    expect(guest.on('domstate'), 'running', 'the VM')
+    return f'as before, and the VM runs: {"; ".join(texts)}'
+
+
+@case('iothread-loops', SECTION, f'{LOOPS} times iothreadadd, iothreadpin, '
+      'vcpupin, iothreaddel')
+def iothread_loops(env):
+    guest = env.domain(parts='<iothreads>1</iothreads>').start()
+    name = guest.name
+
+    def turn(count):
+        cpus = [CPUS[i % len(CPUS)] for i in range(count)]
+        told = guest.virsh('; '.join(
+            f'iothreadadd {name} 7; iothreadpin {name} 7 {cpu}; '
+            f'vcpupin {name} 0 {cpu}; iothreadinfo {name}; '
+            f'iothreaddel {name} 7' for cpu in cpus))
+        expect(re.findall(r'^ ?7 +(\d+)', told, re.M),
+               [str(cpu) for cpu in cpus], 'the CPUs of IOThread 7')
+        return len(guest.threads()), \
+            len(os.listdir(f'/proc/{guest.pid()}/fd'))
+
+    before = turn(1)
+    for _ in range(LOOPS // BATCH):
+        after = turn(BATCH)
+    expect(after, before, '(threads, descriptors) of QEMU')
+    return f'{after[0]} threads and {after[1]} descriptors before and after'
 
 
 @case('vq-mapping', SECTION, "<driver queues='4'><iothreads><iothread id='1'>"

@@ -15,7 +15,7 @@ from nmguest import GuestError
 from nmguest.kit import kit_file
 from nmguest.x509 import Authority
 
-from . import SuiteError, Unmet, host_cannot, libvirt_refuses, qemu_lacks
+from . import SuiteError, Unmet, host_cannot, libvirt_refuses
 from .daemons import Refused, reason
 from .suite import case, check, expect, refused
 
@@ -236,9 +236,6 @@ def wait_for_agent(guest, log):
         except Refused as error:
             with open(log, encoding='utf-8', errors='replace') as file:
                 console = file.read()
-            if 'unrecognized option' in console:
-                raise qemu_lacks("its qemu-ga does not know the option, which "
-                                 'ended with 9.1') from None
             if 'ended with status' in console or time.monotonic() > end:
                 raise SuiteError(f'no agent: {error}',
                                  console[-600:]) from error

@@ -26,7 +26,6 @@ the guide's.
 | works | libvirt starts the guest, and its effect was seen in QEMU or the kernel |
 | libvirt refuses | stock libvirt does not know the element; its own words |
 | host cannot | the machine of this run lacks what the setting needs |
-| QEMU lacks | the QEMU of this run has not got the feature |
 | fails | none of these: a bug |
 
 | Section | Setting | Result | What was seen, or why |

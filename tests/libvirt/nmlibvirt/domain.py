@@ -113,10 +113,6 @@ class Domain:
             raise Refused(f"QMP {command}: {answer['error']['desc']}")
         return answer['return']
 
-    def has_command(self, name):
-        return any(entry['name'] == name
-                   for entry in self.qmp('query-commands'))
-
     def get(self, path, name):
         return self.qmp('qom-get', path=path, property=name)
 

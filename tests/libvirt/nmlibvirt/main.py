@@ -29,8 +29,8 @@ and not installed, and runs in namespaces of its own: neither the machine's
 libvirt nor its VMs are touched. Guests are of type qemu (TCG).'''
 
 EPILOG = '''\
-Results: works; libvirt refuses, host cannot, QEMU lacks, each with the reason;
-fails. Huge pages are reserved for the cases that need them and given back.
+Results: works; libvirt refuses, host cannot, each with the reason; fails. Huge
+pages are reserved for the cases that need them and given back.
 
 Exit status: 0 nothing failed, 1 something failed, 2 usage, 77 skipped: not
 root, or libvirt cannot be fetched.
