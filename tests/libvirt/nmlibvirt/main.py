@@ -12,6 +12,8 @@ import sys
 import tempfile
 import time
 
+from nmguest import session
+
 from . import ROOT, SuiteError, space
 from .daemons import Libvirt
 from .document import write_document
@@ -154,6 +156,7 @@ def run_all(options, folder):
 
 
 def inside(options):
+    space.end_with_parent()
     folder = space.set_up()
     facts, results = run_all(options, folder)
     failed = [result for result in results if result.failed]
@@ -177,6 +180,7 @@ def main(arguments=None):
     if options.list:
         show_list()
         return 0
+    session.end_on_signals()
     try:
         return inside(options) if space.inside() \
             else outside(arguments, options)

@@ -9,14 +9,19 @@ it reaches the machine's own libvirt, and all of it ends with the suite."""
 import fcntl
 import glob
 import os
+import signal
 import socket
 import stat
 import struct
 import subprocess
+import threading
 
 from . import SuiteError
 
 MARK = 'NEARMETAL_LIBVIRT_SPACE'
+# A descriptor: its end tells that the process outside is no more
+ALIVE = 'NEARMETAL_LIBVIRT_ALIVE'
+END_SECONDS = 60
 NODES = ('null', 'zero', 'full', 'random', 'urandom', 'tty', 'kvm',
          'loop-control')
 LOOPS = 8
@@ -32,11 +37,35 @@ def inside():
 
 def enter(command, folder, kit):
     """Run COMMAND in new namespaces; its exit status."""
-    env = dict(os.environ, **{MARK: f'{folder}:{kit}'})
-    return subprocess.run(
-        ['unshare', '--mount', '--pid', '--ipc', '--net', '--fork',
-         '--kill-child', '--mount-proc', '--propagation', 'private',
-         'sh', '-c', INIT, 'sh', *command], env=env, check=False).returncode
+    alive, held = os.pipe()
+    env = dict(os.environ, **{MARK: f'{folder}:{kit}', ALIVE: str(alive)})
+    with subprocess.Popen(
+            ['unshare', '--mount', '--pid', '--ipc', '--net', '--fork',
+             '--kill-child', '--mount-proc', '--propagation', 'private',
+             'sh', '-c', INIT, 'sh', *command], env=env,
+            pass_fds=[alive]) as process:
+        os.close(alive)
+        try:
+            return process.wait()
+        except BaseException:
+            os.close(held)
+            try:
+                process.wait(END_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            raise
+
+
+def end_with_parent():
+    """End, with all that is taken back then, when the caller of enter()
+    has."""
+    alive = int(os.environ[ALIVE])
+
+    def watch():
+        os.read(alive, 1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _mount(*words):
