@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: nearmetal contributors
-"""Guests of the kit with an init of their own, and firmware for Arm ones."""
+"""Initramfs images of guests that do what the kit does not, and firmware for
+Arm ones."""
 
-import gzip
 import os
+import stat
 import subprocess
 
 from . import GuestError, ROOT
@@ -11,6 +12,67 @@ from .kit import kit_file
 from .testing import Skip
 
 KIT = os.path.join(ROOT, 'tests', 'guest', 'kit')
+
+
+class Cpio:
+    """A newc archive, which the kernel unpacks over what it has."""
+
+    def __init__(self, path):
+        self._file = open(path, 'wb')
+        self._folders = set()
+        self._inode = 0
+
+    def start_from(self, archive):
+        """Begin with another archive, compressed or not."""
+        with open(archive, 'rb') as file:
+            self._file.write(file.read())
+        self._pad()
+
+    def _pad(self):
+        self._file.write(bytes(-self._file.tell() % 4))
+
+    def _entry(self, name, mode, data=b''):
+        self._inode += 1
+        name = name.encode() + b'\0'
+        fields = (self._inode, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0,
+                  len(name), 0)
+        self._file.write(b'070701' + b''.join(b'%08X' % field
+                                              for field in fields) + name)
+        self._pad()
+        self._file.write(data)
+        self._pad()
+
+    def _folder(self, name):
+        parent = os.path.dirname(name)
+        if name and name not in self._folders:
+            self._folder(parent)
+            self._folders.add(name)
+            self._entry(name, stat.S_IFDIR | 0o755)
+
+    def add(self, name, data, mode=0o644):
+        self._folder(os.path.dirname(name))
+        self._entry(name, stat.S_IFREG | mode, data)
+
+    def add_file(self, name, path, mode=0o644):
+        with open(path, 'rb') as file:
+            self.add(name, file.read(), mode)
+
+    def add_modules(self, modules):
+        """Name and content of each, in the order to load them in."""
+        for name, data in modules.items():
+            self.add(f'modules/{name}.ko', data)
+        self.add('modules/order',
+                 ''.join(f'{name}.ko\n' for name in modules).encode())
+
+    def close(self):
+        self._entry('TRAILER!!!', 0)
+        self._file.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_unused):
+        self.close()
 
 
 def arm_firmware():
@@ -28,25 +90,12 @@ def arm_firmware():
     return done.stdout.strip()
 
 
-def cpio_entry(name, data, mode):
-    """One file of an archive in the format newc."""
-    numbers = [0, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0]
-    entry = b'070701' + b''.join(b'%08X' % n for n in numbers)
-    entry += name.encode() + b'\0'
-    entry += bytes(-len(entry) % 4) + data
-    return entry + bytes(-len(entry) % 4)
-
-
 def make_initramfs(arch, folder, init):
     """The kit's files, and tests/guest/kit/INIT, as /INIT, after them."""
     path = os.path.join(folder, f'initramfs-{arch}')
-    with open(os.path.join(KIT, init), 'rb') as file:
-        own = (cpio_entry(init, file.read(), 0o100755)
-               + cpio_entry('TRAILER!!!', b'', 0))
-    with open(path, 'wb') as file:
-        with open(kit_file(arch, 'initramfs.cpio.gz'), 'rb') as kit:
-            file.write(kit.read())
-        file.write(gzip.compress(own))
+    with Cpio(path) as archive:
+        archive.start_from(kit_file(arch, 'initramfs.cpio.gz'))
+        archive.add_file(init, os.path.join(KIT, init), 0o755)
     return path
 
 

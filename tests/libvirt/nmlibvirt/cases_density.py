@@ -2,12 +2,18 @@
 # SPDX-FileCopyrightText: nearmetal contributors
 """The guide's last chapter: all of it in one domain."""
 
+import json
+import os
+import subprocess
 from collections import Counter
+
+from nmguest import ROOT
 
 from .cases_cpu import places, vcpu_threads
 from .cases_hostdev import ON_PXB, PXB, hostdev, override
 from .cases_iothread import CPUS, disk
 from .cases_tpm import TPM
+from .daemons import URI
 from .suite import case, check, expect
 
 SECTION = 'High-Density Many-Core Computing'
@@ -172,3 +178,21 @@ def density_tuning(env):
             f"{counts['ok']} ok, {counts['unset']} unset with what libvirt "
             f"made them, {counts['unavailable']} unavailable "
             f'({"; ".join(reasons)})')
+
+
+@case('density-host-check', SECTION,
+      'scripts/host-check --vm libvirt:DOMAIN of the same domain')
+def density_host_check(env):
+    guest = combined(env)
+    done = subprocess.run(
+        [os.path.join(ROOT, 'scripts', 'host-check'), '--json', '--vm',
+         f'libvirt:{guest.name}', 'vm-tuning'], stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, check=False,
+        env=dict(os.environ, LIBVIRT_DEFAULT_URI=URI))
+    check(done.returncode == 0, f'host-check: {done.stderr}{done.stdout}')
+    lines = json.loads(done.stdout)
+    counts = Counter(line['status'] for line in lines)
+    expect(len(lines), len(wanted_rows(guest)), 'lines for query-tuning')
+    check(not counts['WARN'] + counts['FAIL'], f'complaints: {lines}')
+    return (f"a line for each row of query-tuning: {counts['PASS']} PASS, "
+            f"{counts['SKIP']} SKIP")

@@ -15,9 +15,10 @@ import subprocess
 import time
 
 from nmguest import GuestError
+from nmguest.initramfs import Cpio
 from nmguest.kit import kit_file
 from nmnested.build import add_firmware, cached_package
-from nmnested.image import Cpio, Kernel
+from nmnested.image import Kernel
 
 from . import SuiteError, host_cannot
 from .domain import Domain
@@ -74,10 +75,7 @@ def _add_modules(archive, folder):
     modules = kernel.modules(('sd_mod', 'scsi_debug'))
     if 'scsi_debug' not in modules:
         raise host_cannot(f'kernel {kernel.release} has no scsi_debug')
-    for name, data in modules.items():
-        archive.add(f'modules/{name}.ko', data)
-    archive.add('modules/order',
-                ''.join(f'{name}.ko\n' for name in modules).encode())
+    archive.add_modules(modules)
 
 
 def _make_image(env, path, files):

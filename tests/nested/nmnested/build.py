@@ -9,11 +9,13 @@ import subprocess
 import sys
 
 from nmguest import BASE, GuestError, build_dir, shown
+from nmguest.initramfs import Cpio
 from nmguest.kit import Unavailable, find_qemu, kit_file, run_script
+from nmguest.program import Program
 from nmguest.testing import Skip, need_kit
 
 from . import SCRIPTS
-from .image import Cpio, Kernel, Program
+from .image import Kernel
 
 MODULES = ('virtio_pci', 'virtio_console', 'vfio', 'vfio_iommu_type1',
            'vfio-pci')
@@ -113,10 +115,7 @@ class Image:
         modules = kernel.modules(MODULES)
         if 'vfio_pci' not in modules:
             raise GuestError(f'kernel {kernel.release} has no module vfio-pci')
-        for name, data in modules.items():
-            archive.add(f'modules/{name}.ko', data)
-        archive.add('modules/order',
-                    ''.join(f'{name}.ko\n' for name in modules).encode())
+        archive.add_modules(modules)
 
 
 def add_firmware(archive, inner, folder='qemu/share'):

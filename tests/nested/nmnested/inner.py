@@ -9,8 +9,13 @@ import time
 
 from nmguest import GuestError
 from nmguest.qmp import Qmp
+from nmguest.toolrun import import_nmtools
 
 from . import L2_START
+
+import_nmtools()
+
+from nmtools.running import Running                             # noqa: E402
 
 COMMON = ['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot',
           '-L', '/qemu/share', '-accel', 'tcg', '-m', '256']
@@ -40,8 +45,8 @@ class Refusal(GuestError):
     """The QEMU under test did not start; the text is what it said."""
 
 
-class Inner:
-    """Started by 'with'; ended by force if it did not end by itself."""
+class Inner(Running):
+    """Ended by force if it did not end by itself."""
 
     def __init__(self, outer, number, options, words=None, stopped=False):
         """WORDS: boot Linux with them on its command line."""
@@ -68,17 +73,7 @@ class Inner:
         self._text = ''
         self._running = False
 
-    def __enter__(self):
-        try:
-            return self._start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(self, *_unused):
-        self.close()
-
-    def _start(self):
+    def start(self):
         folder = self.outer.folder
         self._console = connect(folder, f'con.{self.number}')
         self.qmp = Qmp(connect(folder, f'qmp.{self.number}'))
