@@ -8,6 +8,8 @@
 #include "host-cpus.h"
 
 #define HOST_CPUS_MAX (UINT16_MAX + 1)
+/* As many are listed for each thread in any case */
+#define HOST_CPUS_FEW 64
 
 typedef struct AffinityProbe {
     HostCpus *allowed;
@@ -26,20 +28,19 @@ static uint16List *cpu_set_to_list(const HostCpus *set)
     return list;
 }
 
-/* As people write them: 0-3,6 */
-static char *cpu_set_to_text(const HostCpus *set)
+char *bitmap_ranges_text(const unsigned long *bits, unsigned long nbits)
 {
     GString *text = g_string_new(NULL);
-    unsigned long first = find_first_bit(set->cpus, set->nbits);
+    unsigned long first = find_first_bit(bits, nbits);
 
-    while (first < set->nbits) {
-        unsigned long end = find_next_zero_bit(set->cpus, set->nbits, first);
+    while (first < nbits) {
+        unsigned long end = find_next_zero_bit(bits, nbits, first);
 
         g_string_append_printf(text, "%s%lu", text->len ? "," : "", first);
         if (end - first > 1) {
             g_string_append_printf(text, "-%lu", end - 1);
         }
-        first = find_next_bit(set->cpus, set->nbits, end);
+        first = find_next_bit(bits, nbits, end);
     }
     return g_string_free(text, false);
 }
@@ -47,12 +48,11 @@ static char *cpu_set_to_text(const HostCpus *set)
 char *host_cpus_text(const uint16List *list)
 {
     g_autofree unsigned long *cpus = bitmap_new(HOST_CPUS_MAX);
-    HostCpus set = { cpus, HOST_CPUS_MAX };
 
     for (; list; list = list->next) {
         set_bit(list->value, cpus);
     }
-    return cpu_set_to_text(&set);
+    return bitmap_ranges_text(cpus, HOST_CPUS_MAX);
 }
 
 /* The host functions return a positive errno, or -ENOSYS */
@@ -128,7 +128,7 @@ void host_cpus_free(HostCpus *allowed)
 bool host_cpus_check(const HostCpusProperty *property, const uint16List *list,
                      const HostCpus *allowed, Error **errp)
 {
-    g_autofree char *range = cpu_set_to_text(allowed);
+    g_autofree char *range = bitmap_ranges_text(allowed->cpus, allowed->nbits);
 
     if (!list) {
         error_setg(errp, "Property '%s' value is an empty list, and must have "
@@ -212,4 +212,19 @@ bool host_cpus_get(QemuThread *thread, uint16List **list)
     *list = cpu_set_to_list(&set);
     g_free(set.cpus);
     return true;
+}
+
+bool host_cpus_floats(QemuThread *thread)
+{
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    HostCpus set;
+    bool all;
+
+    if (online <= HOST_CPUS_FEW ||
+        qemu_thread_get_affinity(thread, &set.cpus, &set.nbits)) {
+        return false;
+    }
+    all = bitmap_count_one(set.cpus, set.nbits) >= online;
+    g_free(set.cpus);
+    return all;
 }

@@ -39,7 +39,6 @@ void host_cpus_free(HostCpus *allowed);
 /**
  * host_cpus_visit: read a list of CPUs that the host allows
  * @name: of the property, for the visitor
- *
  * @list: where to store the list, to be freed by the caller
  *
  * Returns: false with an error if it is none
@@ -71,8 +70,22 @@ bool host_cpus_set(const HostCpusProperty *property, QemuThread *thread,
  */
 bool host_cpus_get(QemuThread *thread, uint16List **list);
 
-/* host_cpus_text: as people write them, "0-3,6"; to be freed */
+/**
+ * bitmap_ranges_text: the bits that are set, as people write them: "0-3,6"
+ *
+ * Returns: to be freed
+ */
+char *bitmap_ranges_text(const unsigned long *bits, unsigned long nbits);
+
+/* host_cpus_text: the same for a list */
 char *host_cpus_text(const uint16List *list);
+
+/**
+ * host_cpus_floats: may the thread run on all CPUs of a large host?
+ *
+ * Lists of these for each of many threads are long, and tell nothing.
+ */
+bool host_cpus_floats(QemuThread *thread);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(HostCpus, host_cpus_free)
 

@@ -7,6 +7,7 @@
 
 void rule_file_error(const char *filename, const char *text, Error **errp)
 {
+    ERRP_GUARD();
     JsonFault fault;
 
     if (text && json_fault_find(text, &fault)) {

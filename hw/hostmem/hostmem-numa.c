@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 nearmetal contributors */
 #include "qemu/osdep.h"
+#include "iothread-tuning/host-cpus.h"
 #include "qapi/error.h"
 #include "qemu/bitmap.h"
 #include "hostmem-numa.h"
@@ -17,22 +18,9 @@ typedef struct NumaSetting {
     DECLARE_BITMAP(nodes, MAX_NODES + 1);
 } NumaSetting;
 
-/* As 0-1,3 */
 static char *nodes_text(const unsigned long *nodes)
 {
-    GString *text = g_string_new(NULL);
-    unsigned long first = find_first_bit(nodes, MAX_NODES);
-
-    while (first < MAX_NODES) {
-        unsigned long end = find_next_zero_bit(nodes, MAX_NODES, first);
-
-        g_string_append_printf(text, "%s%lu", text->len ? "," : "", first);
-        if (end - first > 1) {
-            g_string_append_printf(text, "-%lu", end - 1);
-        }
-        first = find_next_bit(nodes, MAX_NODES, end);
-    }
-    return g_string_free(text, false);
+    return bitmap_ranges_text(nodes, MAX_NODES);
 }
 
 /* The nodes that this process may have memory on */
@@ -197,6 +185,7 @@ bool hostmem_numa_set_policy(HostMemoryBackend *backend, HostMemPolicy policy,
 
 void hostmem_numa_explain(HostMemoryBackend *backend, Error **errp)
 {
+    ERRP_GUARD();
     g_autofree char *nodes = nodes_text(backend->host_nodes), *range = NULL;
     DECLARE_BITMAP(allowed, MAX_NODES + 1);
 
@@ -208,13 +197,6 @@ void hostmem_numa_explain(HostMemoryBackend *backend, Error **errp)
 }
 
 #else /* CONFIG_NUMA */
-
-bool hostmem_numa_set_nodes(HostMemoryBackend *backend,
-                            const unsigned long *nodes, Error **errp)
-{
-    error_setg(errp, "NUMA node binding are not supported by this QEMU");
-    return false;
-}
 
 bool hostmem_numa_set_policy(HostMemoryBackend *backend, HostMemPolicy policy,
                              Error **errp)

@@ -8,6 +8,8 @@
 #include "hostmem-query.h"
 #include "placement.h"
 
+#define HUGE_PAGE_SIZE "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size"
+
 typedef struct Walk {
     Placement *areas;
     unsigned n;
@@ -43,6 +45,37 @@ static int walk_pages(void *opaque)
                           &walk->error) ? 0 : -1;
 }
 
+/* 0 if the host does not tell */
+static uint64_t huge_page_size(void)
+{
+    g_autofree char *text = NULL;
+
+    if (!g_file_get_contents(HUGE_PAGE_SIZE, &text, NULL, NULL)) {
+        return 0;
+    }
+    return g_ascii_strtoull(text, NULL, 10);
+}
+
+void hostmem_area(HostMemoryBackend *backend, Placement *area)
+{
+    if (host_memory_backend_mr_inited(backend)) {
+        area->start = (uintptr_t)memory_region_get_ram_ptr(&backend->mr);
+        area->end = area->start + memory_region_size(&backend->mr);
+    }
+}
+
+char *coroutine_fn hostmem_walk(Placement *areas, unsigned n)
+{
+    Walk walk = { .areas = areas, .n = n };
+    uint64_t huge_page = huge_page_size();
+
+    for (unsigned i = 0; i < n; i++) {
+        areas[i].huge_page = huge_page;
+    }
+    thread_pool_submit_co(walk_pages, &walk);
+    return walk.error;
+}
+
 /* The backend of that ID, referenced so that its memory stays where it is */
 static HostMemoryBackend *hold_backend(const Memdev *info, Placement *area)
 {
@@ -51,10 +84,7 @@ static HostMemoryBackend *hold_backend(const Memdev *info, Placement *area)
     HostMemoryBackend *backend = MEMORY_BACKEND(obj);
 
     object_ref(obj);
-    if (host_memory_backend_mr_inited(backend)) {
-        area->start = (uintptr_t)memory_region_get_ram_ptr(&backend->mr);
-        area->end = area->start + memory_region_size(&backend->mr);
-    }
+    hostmem_area(backend, area);
     return backend;
 }
 
@@ -81,24 +111,23 @@ bool coroutine_fn hostmem_query_placement(MemdevList *list, Error **errp)
     unsigned n = QAPI_LIST_LENGTH(list), i = 0;
     g_autofree Placement *areas = g_new0(Placement, n);
     g_autofree HostMemoryBackend **backends = g_new0(HostMemoryBackend *, n);
-    Walk walk = { .areas = areas, .n = n };
+    g_autofree char *error = NULL;
     MemdevList *l;
 
     for (l = list; l; l = l->next, i++) {
         backends[i] = hold_backend(l->value, &areas[i]);
     }
-    thread_pool_submit_co(walk_pages, &walk);
+    error = hostmem_walk(areas, n);
     i = 0;
     for (l = list; l; l = l->next, i++) {
         object_unref(OBJECT(backends[i]));
-        if (!walk.error) {
+        if (!error) {
             l->value->placement = to_qapi(&areas[i]);
         }
     }
-    if (walk.error) {
+    if (error) {
         error_setg(errp, "Parameter 'placement' needs a host that tells where "
-                   "pages are: %s", walk.error);
-        g_free(walk.error);
+                   "pages are: %s", error);
         return false;
     }
     return true;

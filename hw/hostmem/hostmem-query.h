@@ -7,6 +7,7 @@
 #ifndef NEARMETAL_HOSTMEM_QUERY_H
 #define NEARMETAL_HOSTMEM_QUERY_H
 
+#include "placement.h"
 #include "qapi/qapi-types-machine.h"
 #include "qemu/typedefs.h"
 #include "system/hostmem.h"
@@ -17,12 +18,24 @@ void hostmem_query_info(HostMemoryBackend *backend, Memdev *info);
 /* hostmem_hmp_info: the same for info memdev */
 void hostmem_hmp_info(Monitor *mon, const Memdev *info);
 
+/* hostmem_area: the addresses of a backend's memory, if it has any */
+void hostmem_area(HostMemoryBackend *backend, Placement *area);
+
+/**
+ * hostmem_walk: fill in what the kernel tells of the areas
+ *
+ * It walks all pages of QEMU for that, in a thread without the BQL while the
+ * coroutine waits.
+ *
+ * Returns: NULL, or why the host can't tell; to be freed
+ */
+char *coroutine_fn hostmem_walk(Placement *areas, unsigned n);
+
 /**
  * hostmem_query_placement: fill in where the memory is
  * @list: the backends, by their IDs
  *
- * The kernel walks all pages of QEMU for that, in a thread without the BQL
- * while the coroutine waits.  Backends may be added and removed meanwhile.
+ * Backends may be added and removed during the hostmem_walk().
  *
  * Returns: true on success, else false with an error
  */

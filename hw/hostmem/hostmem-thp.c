@@ -2,10 +2,12 @@
 /* Copyright (C) 2026 nearmetal contributors */
 #include "qemu/osdep.h"
 #include "exec/ramblock.h"
+#include "migration/misc.h"
 #include "qapi/error.h"
 #include "qapi/qapi-visit-hostmem.h"
 #include "qapi/visitor.h"
 #include "qemu/madvise.h"
+#include "system/runstate.h"
 #include "hostmem-thp.h"
 
 static bool advise(HostMemoryBackend *backend, HostMemThp thp, Error **errp)
@@ -27,6 +29,14 @@ static bool advise(HostMemoryBackend *backend, HostMemThp thp, Error **errp)
 /* Also if it is as before: somebody else may have changed the memory's */
 static void change(HostMemoryBackend *backend, HostMemThp thp, Error **errp)
 {
+    /* Postcopy needs pages that are missing, which huge ones would fill */
+    if (runstate_check(RUN_STATE_INMIGRATE) ||
+        migration_in_incoming_postcopy()) {
+        error_setg(errp, "Property '%s.thp' value %s cannot be set while a "
+                   "migration comes in", object_get_typename(OBJECT(backend)),
+                   HostMemThp_str(thp));
+        return;
+    }
     if (thp == HOST_MEM_THP_INHERIT) {
         if (thp == backend->thp) {
             return;

@@ -82,6 +82,14 @@ static void add_flags(Placement *area, const char *flags)
                           g_strv_contains(list, "nh") ? "off" : "inherit");
 }
 
+/* Does a huge page fit in, at an address that it can have? */
+static bool has_room(guint64 start, guint64 end, guint64 huge_page)
+{
+    guint64 skip = huge_page ? -start % huge_page : 0;
+
+    return end - start >= skip + huge_page;
+}
+
 Placement *placement_smaps(Placement *list, unsigned n, Placement *current,
                            const char *line)
 {
@@ -93,7 +101,12 @@ Placement *placement_smaps(Placement *list, unsigned n, Placement *current,
     guint64 start = g_ascii_strtoull(line, &end, 16);
 
     if (end > line && *end == '-') {
-        return find(list, n, start);
+        current = find(list, n, start);
+        if (current) {
+            current->fits = has_room(start, g_ascii_strtoull(end + 1, NULL, 16),
+                                     current->huge_page);
+        }
+        return current;
     }
     for (unsigned i = 0; current && i < G_N_ELEMENTS(huge); i++) {
         if (g_str_has_prefix(line, huge[i])) {
@@ -101,7 +114,7 @@ Placement *placement_smaps(Placement *list, unsigned n, Placement *current,
                 g_ascii_strtoull(line + strlen(huge[i]), NULL, 10);
         }
     }
-    if (current && g_str_has_prefix(line, "THPeligible:")) {
+    if (current && current->fits && g_str_has_prefix(line, "THPeligible:")) {
         current->no_thp |= !g_ascii_strtoull(line + strlen("THPeligible:"),
                                               NULL, 10);
     }

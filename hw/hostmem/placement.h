@@ -17,7 +17,7 @@
 
 /* What differs between the mappings of an area is said to be this */
 #define PLACEMENT_MIXED "mixed"
-#define PLACEMENT_TEXT 128
+#define PLACEMENT_TEXT 512
 
 /* A memory area; the kernel's mappings begin where areas do, or later */
 typedef struct Placement {
@@ -27,7 +27,9 @@ typedef struct Placement {
     guint64 huge_bytes;                 /* of them, in huge pages */
     char policy[PLACEMENT_TEXT];        /* such as "bind:0-1"; "" unknown */
     char thp[PLACEMENT_TEXT];           /* on, off, inherit or hugetlb */
-    bool no_thp;            /* the kernel gives none to a part at least */
+    guint64 huge_page;      /* set by the caller: size, 0 unknown */
+    bool no_thp;            /* the kernel gives none where one would fit */
+    bool fits;              /* one does in the present mapping */
 } Placement;
 
 /**

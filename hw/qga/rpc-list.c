@@ -26,22 +26,39 @@ char *rpc_list_add(GList **list, const char *text)
     return NULL;
 }
 
-char *rpc_list_argument(GList **list, const char *text, gboolean lists,
-                        RpcExists exists)
+char *rpc_list_argument(GList **list, GList **strays, const char *text)
 {
-    g_auto(GStrv) names = NULL;
-
     if (list) {
         return rpc_list_add(list, text);
     }
-    names = g_strsplit_set(text, SEPARATORS, -1);
+    *strays = g_list_append(*strays, g_strdup(text));
+    return NULL;
+}
+
+static gboolean names_command(const char *text, RpcExists exists)
+{
+    g_auto(GStrv) names = g_strsplit_set(text, SEPARATORS, -1);
+
     for (int i = 0; names[i]; i++) {
-        if (lists || exists(names[i])) {
-            return g_strdup_printf("'%s' does not follow --block-rpcs or "
-                                   "--allow-rpcs", names[i]);
+        if (exists(names[i])) {
+            return TRUE;
         }
     }
-    return NULL;
+    return FALSE;
+}
+
+char *rpc_list_strays(GList *strays, gboolean lists, RpcExists exists)
+{
+    char *error = NULL;
+
+    for (GList *l = strays; l && !error; l = l->next) {
+        if (lists || names_command(l->data, exists)) {
+            error = g_strdup_printf("'%s' does not follow --block-rpcs or "
+                                    "--allow-rpcs", (const char *)l->data);
+        }
+    }
+    g_list_free_full(strays, g_free);
+    return error;
 }
 
 char *rpc_list_check(const GList *list, const char *option, RpcExists exists)
@@ -56,7 +73,7 @@ char *rpc_list_check(const GList *list, const char *option, RpcExists exists)
     return NULL;
 }
 
-char *rpc_list_unknown_key(GKeyFile *file)
+char *rpc_list_unknown_keys(GKeyFile *file)
 {
     static const char *const known[] = {
         "daemon", "method", "path", "logfile", "pidfile", "fsfreeze-hook",
@@ -65,17 +82,20 @@ char *rpc_list_unknown_key(GKeyFile *file)
     };
     g_auto(GStrv) groups = g_key_file_get_groups(file, NULL);
     g_auto(GStrv) keys = g_key_file_get_keys(file, "general", NULL, NULL);
+    GString *text = g_string_new(NULL);
 
     for (int i = 0; groups[i]; i++) {
         if (!g_str_equal(groups[i], "general")) {
-            return g_strdup_printf("group [%s] is not known, only [general]",
-                                   groups[i]);
+            g_string_append_printf(text, " [%s]", groups[i]);
         }
     }
     for (int i = 0; keys && keys[i]; i++) {
         if (!g_strv_contains(known, keys[i])) {
-            return g_strdup_printf("key '%s' is not known", keys[i]);
+            g_string_append_printf(text, " %s", keys[i]);
         }
     }
-    return NULL;
+    if (text->len) {
+        g_string_prepend(text, "not known and ignored:");
+    }
+    return g_string_free(text, !text->len);
 }

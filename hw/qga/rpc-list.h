@@ -16,7 +16,7 @@
 typedef gboolean (*RpcExists)(const char *name);
 
 /**
- * rpc_list_add: add the names in @text to the end of @list
+ * rpc_list_add: add the names in @text, the last one first, to the end of @list
  * @text: names with commas, semicolons or white space between them;
  *        "" is none
  *
@@ -27,24 +27,31 @@ char *rpc_list_add(GList **list, const char *text);
 /**
  * rpc_list_argument: an argument that belongs to no option
  * @list: the list that the option right before it has begun, or NULL
- * @lists: whether there has been a list before
+ * @strays: where it goes without such a list
  *
  * After a list it goes on with it, which is what becomes of "--block-rpcs=a b"
- * when a service manager splits it.  Elsewhere it is ignored, unless it is the
- * name of a command, or could be meant to be one as there are lists.
+ * when a service manager splits it.
  *
  * Returns: NULL, or an error; to be freed
  */
-char *rpc_list_argument(GList **list, const char *text, gboolean lists,
-                        RpcExists exists);
+char *rpc_list_argument(GList **list, GList **strays, const char *text);
 
 /**
- * rpc_list_unknown_key: a group or key of the configuration file that the agent
- * does not know, and which therefore does nothing
+ * rpc_list_strays: judge the arguments that belong to no option
+ * @strays: from rpc_list_argument(); freed
+ * @lists: whether there has been a list: they could be meant to be in it
+ *
+ * Returns: NULL, or an error; to be freed
+ */
+char *rpc_list_strays(GList *strays, gboolean lists, RpcExists exists);
+
+/**
+ * rpc_list_unknown_keys: groups and keys of the configuration file that the
+ * agent does not know, and which therefore do nothing
  *
  * Returns: in words, to be freed; NULL if there is none
  */
-char *rpc_list_unknown_key(GKeyFile *file);
+char *rpc_list_unknown_keys(GKeyFile *file);
 
 /**
  * rpc_list_check: are all names of the list known?

@@ -16,7 +16,7 @@ static BlockDriverState *lowest_node(BlockDriverState *bs)
 {
     GRAPH_RDLOCK_GUARD_MAINLOOP();
 
-    while (bs && !bs->drv->protocol_name) {
+    while (bs && bs->drv && !bs->drv->protocol_name) {
         bs = bdrv_primary_bs(bs);
     }
     return bs;
@@ -25,13 +25,13 @@ static BlockDriverState *lowest_node(BlockDriverState *bs)
 /* A descriptor that was handed over has a name that is no file */
 static bool stat_disk(const char *name, struct stat *st)
 {
-    static const int access[] = { O_RDWR, O_RDONLY };
+    static const int modes[] = { O_RDWR, O_RDONLY };
 
     if (!strstart(name, "/dev/fdset/", NULL)) {
         return !stat(name, st);
     }
-    for (unsigned i = 0; i < G_N_ELEMENTS(access); i++) {
-        int fd = qemu_open(name, access[i], NULL);
+    for (unsigned i = 0; i < G_N_ELEMENTS(modes); i++) {
+        int fd = qemu_open(name, modes[i], NULL);
 
         if (fd >= 0) {
             bool known = !fstat(fd, st);
@@ -49,7 +49,7 @@ void whole_disk_or_warn(BlockBackend *blk, const char *driver)
     const char *part;
     struct stat st;
 
-    if (!bs || !stat_disk(bs->filename, &st) || !S_ISBLK(st.st_mode)) {
+    if (!bs || !bs->drv || !stat_disk(bs->filename, &st) || !S_ISBLK(st.st_mode)) {
         return;
     }
     part = part_of_disk("/sys", major(st.st_rdev), minor(st.st_rdev));

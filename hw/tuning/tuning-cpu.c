@@ -38,7 +38,8 @@ void tuning_halt_polling(TuningList *list)
         reason = "KVM has taken it, and has no way to read it back";
     } else {
         effective = read_setting("/sys/module/kvm/parameters/halt_poll_ns");
-        reason = "the host's halt_poll_ns";
+        reason = effective ? "the host's halt_poll_ns"
+                           : "the host's halt_poll_ns cannot be read";
     }
     tuning_add(list, TUNING_AREA_HALT_POLLING, machine, "kvm-halt-poll-ns",
                requested, effective)->reason = g_strdup(reason);

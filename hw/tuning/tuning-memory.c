@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 nearmetal contributors */
 #include "qemu/osdep.h"
-#include "block/thread-pool.h"
-#include "hw/nearmetal/hostmem/placement.h"
+#include "hw/nearmetal/hostmem/hostmem-query.h"
 #include "iothread-tuning/host-cpus.h"
 #include "qapi/error.h"
 #include "system/hostmem.h"
@@ -15,12 +14,6 @@ typedef struct Wanted {
     DECLARE_BITMAP(nodes, MAX_NODES + 1);
     HostMemThp thp;
 } Wanted;
-
-typedef struct Walk {
-    GArray *backends;           /* of Wanted */
-    Placement *areas;
-    char *error;
-} Walk;
 
 static int hold_backend(Object *obj, void *opaque)
 {
@@ -51,28 +44,6 @@ static bool is_stale(const Wanted *wanted)
     return !OBJECT(backend)->parent || wanted->policy != backend->policy ||
            wanted->thp != backend->thp ||
            !bitmap_equal(wanted->nodes, backend->host_nodes, MAX_NODES + 1);
-}
-
-/* In a thread, without the BQL */
-static int walk_pages(void *opaque)
-{
-    Walk *walk = opaque;
-
-    return placement_read(walk->areas, walk->backends->len, "/proc/self",
-                          &walk->error) ? 0 : -1;
-}
-
-static void coroutine_fn walk_backends(Walk *walk)
-{
-    for (unsigned i = 0; i < walk->backends->len; i++) {
-        HostMemoryBackend *backend =
-            g_array_index(walk->backends, Wanted, i).backend;
-        Placement *area = &walk->areas[i];
-
-        area->start = (uintptr_t)memory_region_get_ram_ptr(&backend->mr);
-        area->end = area->start + memory_region_size(&backend->mr);
-    }
-    thread_pool_submit_co(walk_pages, walk);
 }
 
 static void add_page_size(TuningList *list, HostMemoryBackend *backend)
@@ -145,22 +116,12 @@ static uint64_t astray(const HostMemoryBackend *backend, const Placement *area)
 
 static char *wanted_policy(HostMemoryBackend *backend)
 {
-    uint16List *nodes = NULL, **tail = &nodes;
-    g_autofree char *text = NULL;
-    char *policy;
+    g_autofree char *nodes = bitmap_ranges_text(backend->host_nodes, MAX_NODES);
 
     if (backend->policy == HOST_MEM_POLICY_DEFAULT) {
         return NULL;
     }
-    for (unsigned node = 0; node < MAX_NODES; node++) {
-        if (test_bit(node, backend->host_nodes)) {
-            QAPI_LIST_APPEND(tail, node);
-        }
-    }
-    text = host_cpus_text(nodes);
-    policy = g_strdup_printf("%s:%s", HostMemPolicy_str(backend->policy), text);
-    qapi_free_uint16List(nodes);
-    return policy;
+    return g_strdup_printf("%s:%s", HostMemPolicy_str(backend->policy), nodes);
 }
 
 static void add_nodes(TuningList *list, HostMemoryBackend *backend,
@@ -185,33 +146,28 @@ static void add_reason(TuningItemList *items, const char *error)
     for (; items; items = items->next) {
         if (items->value->status == TUNING_STATUS_UNAVAILABLE &&
             !items->value->reason) {
-            items->value->reason = g_strdup(error);
+            items->value->reason = g_strdup(error ?: "the kernel does not "
+                                            "tell of this memory");
         }
     }
 }
 
-static void add_backends(TuningList *list, const Walk *walk)
+static void add_backend(TuningList *list, const Wanted *wanted,
+                        const Placement *area)
 {
-    TuningItemList **first = list->tail;
-
-    for (unsigned i = 0; i < walk->backends->len; i++) {
-        const Wanted *wanted = &g_array_index(walk->backends, Wanted, i);
-
-        if (is_stale(wanted)) {
-            continue;
-        }
+    if (!is_stale(wanted)) {
         add_page_size(list, wanted->backend);
-        add_thp(list, wanted->backend, &walk->areas[i]);
-        add_nodes(list, wanted->backend, &walk->areas[i]);
+        add_thp(list, wanted->backend, area);
+        add_nodes(list, wanted->backend, area);
     }
-    add_reason(*first, walk->error);
 }
 
 void coroutine_fn tuning_memory(TuningList *list)
 {
     g_autoptr(GArray) backends = g_array_new(false, false, sizeof(Wanted));
     g_autofree Placement *areas = NULL;
-    Walk walk = { .backends = backends };
+    g_autofree char *error = NULL;
+    TuningItemList **first = list->tail;
 
     g_array_set_clear_func(backends, drop_backend);
     object_child_foreach(object_get_objects_root(), hold_backend, backends);
@@ -219,8 +175,12 @@ void coroutine_fn tuning_memory(TuningList *list)
         return;
     }
     areas = g_new0(Placement, backends->len);
-    walk.areas = areas;
-    walk_backends(&walk);
-    add_backends(list, &walk);
-    g_free(walk.error);
+    for (unsigned i = 0; i < backends->len; i++) {
+        hostmem_area(g_array_index(backends, Wanted, i).backend, &areas[i]);
+    }
+    error = hostmem_walk(areas, backends->len);
+    for (unsigned i = 0; i < backends->len; i++) {
+        add_backend(list, &g_array_index(backends, Wanted, i), &areas[i]);
+    }
+    add_reason(*first, error);
 }

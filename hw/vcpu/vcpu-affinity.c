@@ -253,6 +253,14 @@ bool vcpu_affinity_query(CPUState *cpu, uint16List **cpus)
     return cpu->created && !cpu->unplug && host_cpus_get(cpu->thread, cpus);
 }
 
+bool vcpu_affinity_info(CPUState *cpu, uint16List **cpus)
+{
+    bool telling = vcpu_affinity_requested(cpu) || !cpu->created ||
+                   !host_cpus_floats(cpu->thread);
+
+    return telling && vcpu_affinity_query(cpu, cpus);
+}
+
 const uint16List *vcpu_affinity_requested(CPUState *cpu)
 {
     const VcpuAffinity *affinity = find(wanted, cpu->cpu_index);

@@ -42,6 +42,14 @@ void vcpu_affinity_started(CPUState *cpu);
  */
 bool vcpu_affinity_query(CPUState *cpu, uint16List **cpus);
 
+/**
+ * vcpu_affinity_info: the same for query-cpus-fast
+ *
+ * Returns: false also where all CPUs of a host with more than 64 would be
+ * listed and nobody has asked for an affinity
+ */
+bool vcpu_affinity_info(CPUState *cpu, uint16List **cpus);
+
 /* vcpu_affinity_requested: the CPUs last asked for, NULL if nobody did */
 const uint16List *vcpu_affinity_requested(CPUState *cpu);
 

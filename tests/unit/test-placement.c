@@ -102,6 +102,28 @@ static void test_smaps(void)
     g_assert_cmpuint(list[0].huge_bytes, ==, (2048 + 4096 + 8 + 16) * 1024);
 }
 
+/* With huge pages of 8 bytes: only where one fits does it matter */
+static bool none_given(const char *range, const char *eligible,
+                       guint64 huge_page)
+{
+    Placement area = { .start = 1, .end = 0x100, .huge_page = huge_page };
+    Placement *current = placement_smaps(&area, 1, NULL, range);
+
+    g_assert_true(current == &area);
+    placement_smaps(&area, 1, current, eligible);
+    return area.no_thp;
+}
+
+static void test_eligible(void)
+{
+    g_assert_true(none_given("1-18 rw-p 0", "THPeligible:    0", 8));
+    g_assert_true(none_given("8-10 rw-p 0", "THPeligible:    0", 8));
+    g_assert_true(none_given("1-f rw-p 0", "THPeligible:    0", 0));
+    g_assert_false(none_given("1-f rw-p 0", "THPeligible:    0", 8));
+    g_assert_false(none_given("9-17 rw-p 0", "THPeligible:    0", 8));
+    g_assert_false(none_given("1-18 rw-p 0", "THPeligible:    1", 8));
+}
+
 static void test_self(void)
 {
     size_t page = getauxval(AT_PAGESZ), size = 64 * page;
@@ -145,6 +167,7 @@ int main(int argc, char **argv)
     g_test_add_func("/placement/policies", test_policies);
     g_test_add_func("/placement/flags", test_flags);
     g_test_add_func("/placement/smaps", test_smaps);
+    g_test_add_func("/placement/eligible", test_eligible);
     g_test_add_func("/placement/self", test_self);
     g_test_add_func("/placement/missing", test_missing);
     return g_test_run();

@@ -64,22 +64,58 @@ static void test_no_name(void)
 
 static void test_argument(void)
 {
-    g_autofree char *error = NULL;
-    g_autofree char *inner = NULL;
     g_autofree char *have = NULL;
-    GList *list = NULL;
+    GList *list = NULL, *strays = NULL;
 
-    g_assert_null(rpc_list_argument(&list, "guest-ping", FALSE, exists));
-    g_assert_null(rpc_list_argument(&list, "typo", FALSE, exists));
-    g_assert_null(rpc_list_argument(&list, "", FALSE, exists));
+    g_assert_null(rpc_list_argument(&list, &strays, "guest-ping"));
+    g_assert_null(rpc_list_argument(&list, &strays, "typo"));
+    g_assert_null(rpc_list_argument(&list, &strays, ""));
+    g_assert_null(strays);
     have = joined(list);
     g_assert_cmpstr(have, ==, "guest-ping+typo+");
+}
 
-    g_assert_null(rpc_list_argument(NULL, "/some/path", FALSE, exists));
-    error = rpc_list_argument(NULL, "guest-ping", FALSE, exists);
-    g_assert_nonnull(strstr(error, "'guest-ping'"));
-    inner = rpc_list_argument(NULL, "x,guest-info", FALSE, exists);
-    g_assert_nonnull(strstr(inner, "'guest-info'"));
+static char *stray(const char *text, gboolean lists)
+{
+    GList *strays = NULL;
+
+    g_assert_null(rpc_list_argument(NULL, &strays, text));
+    return rpc_list_strays(strays, lists, exists);
+}
+
+static void test_strays(void)
+{
+    static const char *const wrong[] = { "guest-ping", "x,guest-info" };
+    g_autofree char *typo = NULL;
+
+    g_assert_null(rpc_list_strays(NULL, TRUE, exists));
+    g_assert_null(stray("/some/path", FALSE));
+    for (unsigned i = 0; i < G_N_ELEMENTS(wrong); i++) {
+        g_autofree char *error = stray(wrong[i], FALSE);
+
+        g_assert_nonnull(strstr(error, wrong[i]));
+    }
+    typo = stray("guest-pign", TRUE);
+    g_assert_nonnull(strstr(typo, "'guest-pign'"));
+}
+
+static char *unknown(const char *text)
+{
+    g_autoptr(GKeyFile) file = g_key_file_new();
+
+    g_assert_true(g_key_file_load_from_data(file, text, -1, 0, NULL));
+    return rpc_list_unknown_keys(file);
+}
+
+static void test_keys(void)
+{
+    g_autofree char *keys = unknown("[general]\nblock-rpc=a\npath=/\n"
+                                    "logfil=b\n[Generl]\nx=y\n");
+
+    g_assert_cmpstr(keys, ==,
+                    "not known and ignored: [Generl] block-rpc logfil");
+    g_assert_null(unknown("[general]\nblacklist=a\nallow-rpcs=b\n"));
+    g_assert_null(unknown(""));
 }
 
 static void test_check(void)
@@ -102,6 +138,8 @@ int main(int argc, char **argv)
     g_test_add_func("/rpc-list/add", test_add);
     g_test_add_func("/rpc-list/no-name", test_no_name);
     g_test_add_func("/rpc-list/argument", test_argument);
+    g_test_add_func("/rpc-list/strays", test_strays);
+    g_test_add_func("/rpc-list/keys", test_keys);
     g_test_add_func("/rpc-list/check", test_check);
     return g_test_run();
 }
