@@ -172,14 +172,19 @@ def tune(env, inner, what):
     raise SuiteError(f'no control group below resctrl has a thread of {pid}')
 
 
+def refuse_form(env, element, words):
+    """An element of <cputune> that libvirt does not take, saying WORDS."""
+    guest = env.domain(parts=f'<cputune>{element}</cputune>')
+    text = refused(guest.define, words)
+    raise libvirt_refuses(f"the form is of openEuler's libvirt: {text}")
+
+
 @case('cachetune-priority', BANDWIDTH, "<cachetune vcpus='0-1'><cache id='0' "
       "level='3' type='priority' size='1'/>")
 def cachetune_priority(env):
-    guest = env.domain(parts='''<cputune><cachetune vcpus='0-1'>
-        <cache id='0' level='3' type='priority' size='1'/>
-        </cachetune></cputune>''')
-    text = refused(guest.define, 'priority')
-    raise libvirt_refuses(f"the type is of openEuler's libvirt: {text}")
+    refuse_form(env, '''<cachetune vcpus='0-1'>
+        <cache id='0' level='3' type='priority' size='1'/></cachetune>''',
+                'priority')
 
 
 @case('cachetune', BANDWIDTH, "<cachetune vcpus='0-1'><cache id='0' "
@@ -192,11 +197,9 @@ def cachetune(env):
 @case('memorytune-mpam', BANDWIDTH, "<memorytune><node id='0' bandwidth='100' "
       "min_bandwidth='50' hardlimit='1' priority='3'/>")
 def memorytune_mpam(env):
-    guest = env.domain(parts='''<cputune><memorytune><node id='0'
-        bandwidth='100' min_bandwidth='50' hardlimit='1' priority='3'/>
-        </memorytune></cputune>''')
-    text = refused(guest.define, 'vcpus')
-    raise libvirt_refuses(f"the form is of openEuler's libvirt: {text}")
+    refuse_form(env, '''<memorytune><node id='0' bandwidth='100'
+        min_bandwidth='50' hardlimit='1' priority='3'/></memorytune>''',
+                'vcpus')
 
 
 @case('memorytune', BANDWIDTH, "<memorytune vcpus='0-1'><node id='0' "
