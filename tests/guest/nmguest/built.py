@@ -11,6 +11,8 @@ from .kit import run_script
 from .machine import die_with_parent
 from .qmp import Qmp
 
+END_DEADLINE = 120
+
 
 def built(name):
     """Path of a program in the build folder, such as qga/qemu-ga; with
@@ -27,8 +29,13 @@ def built(name):
 
 def output_of(*command, **options):
     """Run to the end: exit status, standard output, standard error."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False,
-                          timeout=120, stdin=subprocess.DEVNULL, **options)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True,
+                              check=False, timeout=END_DEADLINE,
+                              stdin=subprocess.DEVNULL, **options)
+    except subprocess.TimeoutExpired as error:
+        raise GuestError(f'{os.path.basename(command[0])} did not end within '
+                         f'{END_DEADLINE} seconds') from error
     return done.returncode, done.stdout, done.stderr
 
 
