@@ -57,6 +57,10 @@ static void test_policies(void)
     expect_policy("interleave:0\n", "interleave:0");
     expect_policy("prefer:2 anon=1", "preferred:2");
     expect_policy("prefer (many):0-1 anon=1", "preferred:0-1");
+    /* Memory that nobody has touched has no pages behind it */
+    expect_policy("prefer (many):0\n", "preferred:0");
+    expect_policy("prefer:2\n", "preferred:2");
+    expect_policy("bind:0\n", "bind:0");
     expect_policy("", "");
 }
 
