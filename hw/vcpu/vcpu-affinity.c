@@ -217,12 +217,11 @@ static bool pin_started(CPUState *cpu, const uint16List *list, Error **errp)
     ERRP_GUARD();
     g_autoptr(HostCpus) allowed = host_cpus_allowed(&vcpu_affinity, errp);
 
-    if (allowed && host_cpus_check(&vcpu_affinity, list, allowed, errp) &&
-        set_affinity(&vcpu_affinity, cpu, list, errp)) {
-        return true;
+    if (!allowed || !host_cpus_check(&vcpu_affinity, list, allowed, errp)) {
+        error_prepend(errp, "vCPU %d: ", cpu->cpu_index);
+        return false;
     }
-    error_prepend(errp, "vCPU %d: ", cpu->cpu_index);
-    return false;
+    return set_affinity(&vcpu_affinity, cpu, list, errp);
 }
 
 void vcpu_affinity_started(CPUState *cpu)

@@ -7,33 +7,16 @@
 #include "qemu/osdep.h"
 #include <sched.h>
 #include <sys/wait.h>
+#include "host-affinity.h"
 #include "libqtest.h"
 #include "qapi/error.h"
 #include "qobject/qdict.h"
 #include "qobject/qjson.h"
 #include "qobject/qlist.h"
-#include "qobject/qnum.h"
 #include "qsd.h"
 
 #define IO0 "/objects/io0"
 #define SANDBOX "-sandbox on,resourcecontrol=deny "
-
-/* The two lowest CPUs that we may use, in that order */
-static unsigned cpus[2];
-
-static bool find_cpus(void)
-{
-    cpu_set_t set;
-    int n = 0;
-
-    g_assert_cmpint(sched_getaffinity(0, sizeof(set), &set), ==, 0);
-    for (unsigned cpu = 0; cpu < CPU_SETSIZE && n < 2; cpu++) {
-        if (CPU_ISSET(cpu, &set)) {
-            cpus[n++] = cpu;
-        }
-    }
-    return n == 2;
-}
 
 static QDict *find_iothread(QDict *rsp, const char *id)
 {
@@ -56,36 +39,6 @@ static pid_t thread_of(QTestState *qts, const char *id)
 
     qobject_unref(rsp);
     return tid;
-}
-
-/* A list of CPUs as a bit mask: 1 and 2 for @cpus, 4 for any other */
-static unsigned list_mask(QList *list)
-{
-    const QListEntry *entry;
-    unsigned mask = 0;
-
-    g_assert_nonnull(list);
-    QLIST_FOREACH_ENTRY(list, entry) {
-        unsigned cpu = qnum_get_int(qobject_to(QNum, qlist_entry_obj(entry)));
-
-        if (cpu == cpus[0] || cpu == cpus[1]) {
-            mask |= cpu == cpus[0] ? 1 : 2;
-        } else {
-            mask |= 4;
-        }
-    }
-    return mask;
-}
-
-static unsigned kernel_mask(pid_t tid)
-{
-    cpu_set_t set;
-    bool first, second;
-
-    g_assert_cmpint(sched_getaffinity(tid, sizeof(set), &set), ==, 0);
-    first = CPU_ISSET(cpus[0], &set);
-    second = CPU_ISSET(cpus[1], &set);
-    return first + 2 * second + (CPU_COUNT(&set) > first + second ? 4 : 0);
 }
 
 /* What kernel, qom-get and query-iothreads agree on */
