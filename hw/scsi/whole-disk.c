@@ -49,7 +49,8 @@ void whole_disk_or_warn(BlockBackend *blk, const char *driver)
     const char *part;
     struct stat st;
 
-    if (!bs || !bs->drv || !stat_disk(bs->filename, &st) || !S_ISBLK(st.st_mode)) {
+    if (!bs || !bs->drv || !stat_disk(bs->filename, &st) ||
+        !S_ISBLK(st.st_mode)) {
         return;
     }
     part = part_of_disk("/sys", major(st.st_rdev), minor(st.st_rdev));
