@@ -9,9 +9,6 @@
 
 #include "libqtest.h"
 
-/* Set in the environment: the same emulator without our patches */
-#define STOCK_BINARY "QTEST_STOCK_QEMU_BINARY"
-
 /*
  * What a command line asks for, in words and in numbers. The numbers are
  * worked out by hand from the words: CPUs that share a cache of each level, 0:

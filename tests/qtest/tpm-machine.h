@@ -9,9 +9,6 @@
 
 #include "tpm-emu.h"
 
-/* Set in the environment: the same emulator without our patches */
-#define TPM_STOCK_BINARY "QTEST_STOCK_QEMU_BINARY"
-
 #define TPM_ARM_BASE 0xc000000ull       /* the platform bus of virt */
 
 typedef struct TpmMachine {

@@ -8,6 +8,7 @@
 #include <glib/gstdio.h>
 #include "hw/nearmetal/tpm/crb-regs.h"
 #include "qobject/qdict.h"
+#include "stock.h"
 #include "tpm-rig.h"
 #include "tpm-spawn.h"
 #include "tpm-stream.h"
@@ -146,17 +147,16 @@ static void test_stock(gconstpointer opaque)
 {
     const TpmFront *front = opaque;
 
-    if (!g_getenv(TPM_STOCK_BINARY)) {
-        g_test_skip(TPM_STOCK_BINARY " is not set");
+    if (!have_stock()) {
         return;
     }
     if (front->ours) {
         g_test_skip("stock QEMU does not have this device");
         return;
     }
-    half_read(front, NULL, TPM_STOCK_BINARY);
-    half_read(front, TPM_STOCK_BINARY, NULL);
-    half_written(front, TPM_STOCK_BINARY, NULL);
+    half_read(front, NULL, STOCK_BINARY);
+    half_read(front, STOCK_BINARY, NULL);
+    half_written(front, STOCK_BINARY, NULL);
 }
 
 /*

@@ -11,9 +11,6 @@
 #include "tpm-ask.h"
 #include "tpm-fake.h"
 
-/* Set in the environment: the same emulator without our patches */
-#define TPM_STOCK_BINARY "QTEST_STOCK_QEMU_BINARY"
-
 /* Timeouts that no busy host reaches, and such that do not hold a test up */
 #define TPM_PATIENT ",start-timeout=60000,control-timeout=20000"
 #define TPM_HASTY   ",start-timeout=3000,control-timeout=500"
