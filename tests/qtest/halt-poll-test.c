@@ -13,6 +13,7 @@
 #include "qobject/qlist.h"
 #include "qobject/qnum.h"
 #include "qobject/qstring.h"
+#include "start-fails.h"
 
 #define PROPERTY "kvm-halt-poll-ns"
 #define MACHINE "-nodefaults -display none -no-user-config -M pc"
@@ -231,15 +232,10 @@ static void test_no_kvm(void)
 /* What QEMU says when it is started with this, and does not start */
 static void refuse_start(const char *value, const char *words)
 {
-    g_autofree char *line = g_strdup_printf(
-        "%s -accel tcg " MACHINE "," PROPERTY "=%s",
-        getenv("QTEST_QEMU_BINARY"), value);
-    g_autofree char *text = NULL;
-    int status;
+    g_autofree char *args = g_strdup_printf(
+        "-accel tcg " MACHINE "," PROPERTY "=%s", value);
+    g_autofree char *text = start_fails(args);
 
-    g_assert_true(g_spawn_command_line_sync(line, NULL, &text, &status, NULL));
-    g_assert_true(WIFEXITED(status));
-    g_assert_cmpint(WEXITSTATUS(status), ==, 1);
     g_assert_nonnull(strstr(text, PROPERTY));
     g_assert_nonnull(strstr(text, words));
 }
@@ -250,7 +246,7 @@ static void test_start_errors(void)
     refuse_start("0", "accelerator kvm");
     refuse_start("4294967296", "0 to 4294967295");
     refuse_start("-2", "0 to 4294967295");
-    refuse_start("fast", "kvm-halt-poll-ns");
+    refuse_start("fast", "0 to 4294967295");
 }
 
 int main(int argc, char **argv)

@@ -57,21 +57,6 @@ char *topology_virt(const char *caches, const char *machine, const char *smp)
                            "-nodefaults", options, machine, smp);
 }
 
-char *topology_refused(const char *args)
-{
-    g_autofree char *command = g_strdup_printf(
-        "%s -accel qtest -display none %s", g_getenv("QTEST_QEMU_BINARY"),
-        args);
-    char *said = NULL;
-    int status;
-
-    g_assert_true(g_spawn_command_line_sync(command, NULL, &said, &status,
-                                            NULL));
-    g_assert_true(WIFEXITED(status));
-    g_assert_cmpint(WEXITSTATUS(status), ==, 1);
-    return said;
-}
-
 char *topology_range(unsigned cpu, unsigned span, unsigned cpus)
 {
     unsigned first = cpu - cpu % span;

@@ -34,9 +34,6 @@ char *topology_options(const char *caches);
 /* Options for virt with these; to be freed */
 char *topology_virt(const char *caches, const char *machine, const char *smp);
 
-/* QEMU must not start with this. Returns: what it says, to be freed */
-char *topology_refused(const char *args);
-
 /* "4-7" if @span CPUs share what CPU @cpu of @cpus has; to be freed */
 char *topology_range(unsigned cpu, unsigned span, unsigned cpus);
 

@@ -9,6 +9,7 @@
 #include "qobject/qlist.h"
 #include "qobject/qnum.h"
 #include "fw-cfg-file.h"
+#include "start-fails.h"
 #include "stock.h"
 #include "topology-machine.h"
 
@@ -69,7 +70,8 @@ static const Refusal x86[] = {
 static void test_refused(gconstpointer data)
 {
     const Refusal *r = data;
-    g_autofree char *said = topology_refused(r->args);
+    g_autofree char *args = g_strdup_printf("-accel qtest %s", r->args);
+    g_autofree char *said = start_fails(args);
     g_auto(GStrv) lines = g_strsplit(said, "\n", -1);
     unsigned last = g_strv_length(lines);
 
@@ -82,10 +84,10 @@ static void test_refused(gconstpointer data)
 /* With ACPI and without: the same words */
 static void test_same_text(void)
 {
-    g_autofree char *acpi = topology_refused("-machine virt,acpi=on,"
-                                             L2("cluster") " -smp 4");
-    g_autofree char *dt = topology_refused("-machine virt,acpi=off,"
-                                           L2("cluster") " -smp 4");
+    g_autofree char *acpi = start_fails("-accel qtest -machine virt,acpi=on,"
+                                        L2("cluster") " -smp 4");
+    g_autofree char *dt = start_fails("-accel qtest -machine virt,acpi=off,"
+                                      L2("cluster") " -smp 4");
 
     g_assert_cmpstr(acpi, ==, dt);
 }
