@@ -22,6 +22,7 @@ from nmnested.image import Kernel
 
 from . import SuiteError, host_cannot
 from .domain import Domain
+from .space import ACCOUNTS
 
 ARCH = 'x86_64'
 DEADLINE = 900
@@ -35,9 +36,8 @@ NODES = '''<cpu mode='maximum' check='none'><numa>
 DISK = '''<disk type='block' device='disk'><driver name='qemu' type='raw'/>
 <source dev='/dev/sdc'/><target dev='vda' bus='virtio'/></disk>'''
 # QEMU runs as libvirt's default user
-TEXTS = {'etc/passwd': 'root:x:0:0::/:/bin/sh\n'
-         'libvirt-qemu:x:64055:64055::/:/bin/false\n',
-         'etc/group': 'root:x:0:\nlibvirt-qemu:x:64055:\n',
+TEXTS = {'etc/passwd': 'root:x:0:0::/:/bin/sh\n' + ACCOUNTS['passwd'],
+         'etc/group': 'root:x:0:\n' + ACCOUNTS['group'],
          'etc/libvirt/libvirtd.conf': 'auth_unix_rw = "none"\n'}
 # The firmware's messages, and after them what the boot sector prints there
 DEBUG = '''<qemu:commandline>

@@ -28,6 +28,10 @@ LOOPS = 8
 # The first process of the PID namespace: a shell, since it waits for every
 # child.  libvirt's daemons leave orphans to it, and wait until they are gone.
 INIT = 'status=0; "$@" || status=$?; exit "$status"'
+# Debian's libvirtd looks it up before it reads its configuration, and does not
+# start without it.  The IDs are those that Debian keeps for it.
+ACCOUNTS = {'passwd': 'libvirt-qemu:x:64055:64055::/:/bin/false\n',
+            'group': 'libvirt-qemu:x:64055:\n'}
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 
 
@@ -85,6 +89,17 @@ def _overlay(folder, target, lower):
            f'upperdir={parts[0]},workdir={parts[1]}', target)
 
 
+def _accounts():
+    """What the packages of libvirt would have added to the machine's own."""
+    for name, line in ACCOUNTS.items():
+        with open('/etc/' + name, 'r+', encoding='utf-8') as file:
+            text = file.read()
+            if any(each.startswith(line.split(':', maxsplit=1)[0] + ':')
+                   for each in text.split('\n')):
+                continue
+            file.write(line if text.endswith('\n') else '\n' + line)
+
+
 def _devices():
     """/dev with what libvirt and QEMU need; nodes made there go with it."""
     kept = {}
@@ -140,6 +155,7 @@ def set_up():
     _overlay(folder, '/usr', [f'{kit}/top/usr', '/usr', f'{kit}/under/usr'])
     _modules(kit)
     _overlay(folder, '/etc', ['/etc', f'{kit}/under/etc'])
+    _accounts()
     _overlay(folder, '/var', ['/var'])
     _mount('-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', '/run')
     _devices()
