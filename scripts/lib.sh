@@ -62,6 +62,17 @@ have() {
     command -v "$1" >/dev/null 2>&1
 }
 
+# setup_wanted: may a script look for packages, and install them?
+setup_wanted() {
+    [ -z "${NEARMETAL_NO_SETUP:-}" ]
+}
+
+# run_setup ARG...: scripts/setup, unless NEARMETAL_NO_SETUP says not to; every
+# script that needs packages calls it by this function
+run_setup() {
+    ! setup_wanted || "$NM_ROOT/scripts/setup" "$@"
+}
+
 # Path as shown to the user: relative to the project where possible
 show() {
     case $1 in
