@@ -5,7 +5,8 @@
 # Expects $0 to be a script of this folder (or NM_ROOT to be set).
 # shellcheck shell=sh disable=SC2034
 
-: "${NM_ROOT:=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)}"
+# The real path: reached by a link, a checkout would be built once more
+: "${NM_ROOT:=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)}"
 NM_PROG=$(basename -- "$0")
 NM_CACHE=${NEARMETAL_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/nearmetal}
 NM_PYTHON=/usr/bin/python3
@@ -184,6 +185,14 @@ own_firmware() {
         done
         printf '%s\n' "$nm_file"
     done
+}
+
+# dev_configured: is build/dev there, and of this place? Meson's files name it:
+# in a checkout that was copied they would build the sources of the old one.
+dev_configured() {
+    [ -f "$NM_ROOT/build/dev/build.ninja" ] &&
+        grep -qF "\"source\": \"$NM_ROOT\"" \
+            "$NM_ROOT/build/dev/meson-info/meson-info.json" 2>/dev/null
 }
 
 # --- git --------------------------------------------------------------------
