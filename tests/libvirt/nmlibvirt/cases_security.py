@@ -17,6 +17,7 @@ from nmguest.x509 import Authority
 
 from . import SuiteError, Unmet, host_cannot, libvirt_refuses
 from .daemons import Refused, reason
+from .env import agent_of
 from .suite import case, check, expect, refused
 
 SASL, AGENT = 'Libvirt Authentication', 'qemu-ga'
@@ -206,7 +207,7 @@ def agent_image(env, binary, words):
 
 
 def agent_guest(env, words):
-    binary = os.path.join(env.qemu_dir, 'qga', 'qemu-ga')
+    binary = agent_of(env.qemu_dir)
     kernel = kit_file('x86_64', 'vmlinuz')
     for path in (binary, kernel):
         if not os.path.exists(path):

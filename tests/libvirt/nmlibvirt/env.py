@@ -12,6 +12,24 @@ from .standin import StandIn
 POOLS = '/sys/kernel/mm/hugepages/hugepages-{}kB/nr_hugepages'
 
 
+def folder_of_programs(folder):
+    """Where qemu-system-* are: in FOLDER itself, be it a build folder or bin,
+    or in bin below the prefix of scripts/install."""
+    below = os.path.join(folder, 'bin')
+    if os.path.exists(os.path.join(below, 'qemu-system-x86_64')) \
+            and not os.path.exists(os.path.join(folder, 'qemu-system-x86_64')):
+        return below
+    return folder
+
+
+def agent_of(folder):
+    """qemu-ga: a build has it in qga, an installed prefix beside the
+    emulators."""
+    built = os.path.join(folder, 'qga', 'qemu-ga')
+    installed = os.path.join(folder, 'qemu-ga')
+    return installed if os.path.exists(installed) else built
+
+
 class Env:
     """The surroundings of one case after the other."""
 

@@ -17,7 +17,7 @@ from nmguest import session
 from . import ROOT, SuiteError, space
 from .daemons import Libvirt
 from .document import write_document
-from .env import Env
+from .env import Env, folder_of_programs
 from .suite import CASES, run_case
 # pylint: disable=unused-import
 from . import (cases_iothread, cases_disk, cases_memory, cases_cpu,  # noqa
@@ -57,7 +57,8 @@ def parse(arguments):
                         default=os.path.join(
                             ROOT, 'build',
                             os.environ.get('NEARMETAL_BASE') or '10.0', 'obj'),
-                        help='where qemu-system-* and qga/qemu-ga are '
+                        help='a build folder, or what scripts/install '
+                        'was given as --prefix '
                         "(default: the project's build)")
     parser.add_argument('--json', action='store_true',
                         help='results as JSON on standard output')
@@ -66,6 +67,7 @@ def parse(arguments):
     parser.add_argument('--keep', metavar='DIR',
                         help="copy the daemons' logs to DIR")
     options = parser.parse_args(arguments)
+    options.qemu_dir = folder_of_programs(options.qemu_dir)
     known = {entry.name for entry in CASES}
     for name in options.cases:
         if name not in known:
