@@ -54,9 +54,16 @@ usage_error() {
     exit 2
 }
 
-# need_arg OPTION COUNT: the option at the head of "$@" needs a value
+# need_arg "$@": the option at the head needs a value
 need_arg() {
-    [ "$2" -ge 2 ] || usage_error "$1 needs a value"
+    [ $# -ge 2 ] && [ -n "$2" ] || usage_error "$1 needs a value"
+}
+
+# need_count OPTION VALUE: a whole number, 1 or more
+need_count() {
+    case $2 in
+    *[!0-9]* | '' | 0*) usage_error "$1 needs a number of 1 or more, not '$2'" ;;
+    esac
 }
 
 have() {
@@ -134,7 +141,7 @@ load_base() {
     NM_BASE=$1
     NM_LOCK=$NM_ROOT/bases/$1.lock
     [ -f "$NM_LOCK" ] ||
-        die "no base '$1' (known: $(known_bases)); use --base NAME"
+        usage_error "no base '$1' (known: $(known_bases)); use --base NAME"
     for nm_key in SERIES VERSION SUITE SOURCE SOURCE_VERSION DSC DSC_SHA256 \
         ORIG ORIG_SHA256 DEBIAN DEBIAN_SHA256; do
         nm_val=$(sed -n "s/^LOCK_$nm_key=//p" "$NM_LOCK")

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import ROOT, BenchError
+from . import ROOT, BenchError, WrongArgument
 
 BUILDS = {'stock': ROOT / 'build/10.0/stock-obj',
           'patched': ROOT / 'build/10.0/obj'}
@@ -53,16 +53,16 @@ def parse(text):
     label, sep, rest = text.partition('=')
     build, *properties = rest.split(',')
     if not sep or not label or not build:
-        raise BenchError(f"--config '{text}': write LABEL=FOLDER"
+        raise WrongArgument(f"--config '{text}': write LABEL=FOLDER"
                          '[,PROPERTY=VALUE...]')
     if label == OFF:
-        raise BenchError(f"--config '{text}': the label {OFF} is taken; "
+        raise WrongArgument(f"--config '{text}': the label {OFF} is taken; "
                          'choose another')
     if any(c in label for c in '/ \t'):
-        raise BenchError(f"--config '{text}': no blanks or slashes in a label")
+        raise WrongArgument(f"--config '{text}': no blanks or slashes in a label")
     for prop in properties:
         if '=' not in prop:
-            raise BenchError(f"--config '{text}': '{prop}' is no "
+            raise WrongArgument(f"--config '{text}': '{prop}' is no "
                              'PROPERTY=VALUE')
     return Config(label, Path(BUILDS.get(build, build)).absolute(),
                   tuple(properties))

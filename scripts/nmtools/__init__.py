@@ -8,3 +8,9 @@ the host of the VMs is enough."""
 
 class ToolError(Exception):
     """A failure that one line explains, with the remedy."""
+    status = 1          # of the program that ends with it
+
+
+class WrongArgument(ToolError):
+    """One that the arguments alone tell, whatever VM there is."""
+    status = 2

@@ -6,7 +6,7 @@
 import importlib
 import os
 
-from . import ToolError, sweep
+from . import ToolError, WrongArgument, sweep
 
 BASE, OTHER, FRONT, BEST = '#000000', '#bbbbbb', '#4477aa', '#cc6677'
 
@@ -14,7 +14,8 @@ BASE, OTHER, FRONT, BEST = '#000000', '#bbbbbb', '#4477aa', '#cc6677'
 def check(path):
     """Before the long work: can the picture be drawn at all?"""
     if not path.endswith(('.svg', '.png')):
-        raise ToolError('--plot needs a file name that ends with .svg or .png')
+        raise WrongArgument(
+            '--plot needs a file name that ends with .svg or .png')
     folder = os.path.dirname(os.path.abspath(path))
     if not os.access(folder, os.W_OK):
         raise ToolError(f'--plot: cannot write to the folder {folder}')

@@ -27,11 +27,27 @@ def number(kind, low, high):
         except ValueError:
             raise argparse.ArgumentTypeError(
                 f"'{text}' is no number") from None
-        if not low <= value <= high:
+        if not low <= value <= high:        # nor is nan
             raise argparse.ArgumentTypeError(
                 f'must be from {low} to {high}, not {text}')
         return value
     return parse
+
+
+def address(text):
+    """The type of MONITOR: something that can be connected to."""
+    name, colon, rest = text.partition(':')
+    if not text or (colon and name in ('libvirt', 'unix') and not rest):
+        raise argparse.ArgumentTypeError(f"'{text}' is empty: give a "
+                                         + ADDRESS_HELP)
+    host, colon, port = text.removeprefix('tcp:').rpartition(':')
+    if name == 'tcp' and not (colon and port.isdecimal()):
+        raise argparse.ArgumentTypeError(f"'{text}': write tcp:HOST:PORT")
+    if (colon and port.isdecimal() and '/' not in text
+            and name not in ('libvirt', 'unix') and not 0 < int(port) < 65536):
+        raise argparse.ArgumentTypeError(
+            f"'{text}': a port is from 1 to 65535")
+    return text
 
 
 def say(program, text):
@@ -73,4 +89,4 @@ def run(program, work):
         return 1
     except ToolError as error:
         say(program, f'error: {printable(str(error))}')
-        return 1
+        return error.status

@@ -48,7 +48,7 @@ def parser():
     one.add_argument('checks', nargs='*', metavar='CHECK',
                      help='do these only (see --list)')
     one.add_argument('--list', action='store_true', help='name the checks')
-    one.add_argument('--vm', metavar='MONITOR', help='also ask a running VM: '
+    one.add_argument('--vm', metavar='MONITOR', type=command.address, help='also ask a running VM: '
                      + command.ADDRESS_HELP)
     one.add_argument('--seconds', metavar='N', default=1.0,
                      type=command.number(float, 0.1, 60),
@@ -70,8 +70,6 @@ def parse(arguments):
     for name in options.checks:
         if name not in FUNCTIONS:
             one.error(f"there is no check '{name}'; --list names them")
-    if options.vm == '':
-        one.error('--vm is empty: give a QMP socket')
     if options.sysroot is not None and not os.path.isdir(options.sysroot):
         one.error(f"--sysroot '{options.sysroot}' is no folder")
     if options.sysroot is not None and (options.vm or '').startswith(LIBVIRT):

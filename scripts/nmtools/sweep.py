@@ -5,7 +5,7 @@
 import itertools
 import random
 
-from . import ToolError
+from . import ToolError, WrongArgument
 from .iothreads import DEFAULTS
 
 SWEEP = {
@@ -27,12 +27,12 @@ def parse_set(texts):
     for text in texts:
         name, equals, values = text.partition('=')
         if name not in DEFAULTS:
-            raise ToolError(f"an IOThread has no setting '{name}'; known are "
-                            + ', '.join(DEFAULTS))
+            raise WrongArgument(f"an IOThread has no setting '{name}'; known "
+                                'are ' + ', '.join(DEFAULTS))
         values = [value.strip() for value in values.split(',')]
         if not equals or not all(values):
-            raise ToolError(f"--set '{text}': give values, as in "
-                            '--set poll-max-ns=0,32768')
+            raise WrongArgument(f"--set '{text}': give values, as in "
+                                '--set poll-max-ns=0,32768')
         wanted.setdefault(name, []).extend(_value(name, v) for v in values)
     return wanted
 
@@ -41,7 +41,7 @@ def _value(name, text):
     if isinstance(DEFAULTS[name], str):
         return text
     if not text.isdecimal():
-        raise ToolError(f"--set {name}: '{text}' is no whole number")
+        raise WrongArgument(f"--set {name}: '{text}' is no whole number")
     return int(text)
 
 

@@ -44,7 +44,7 @@ def parse(arguments):
         prog=PROGRAM, description=__doc__, epilog=COLUMNS_HELP,
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('monitor', metavar='MONITOR',
+    parser.add_argument('monitor', metavar='MONITOR', type=command.address,
                         help=command.ADDRESS_HELP)
     parser.add_argument('-i', '--interval', metavar='SECONDS', default=1.0,
                         type=command.number(float, 0.1, 3600),

@@ -40,7 +40,7 @@ def parse(arguments):
     parser = command.Parser(
         prog=PROGRAM, description=__doc__, epilog=EPILOG, allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('monitor', metavar='MONITOR',
+    parser.add_argument('monitor', metavar='MONITOR', type=command.address,
                         help=command.ADDRESS_HELP)
     parser.add_argument('--guest', metavar='GUEST',
                         help='what the guest sees, see below')

@@ -53,7 +53,8 @@ def parse(arguments):
         epilog=EPILOG.format(sweep=listed),
         formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add('monitor', metavar='MONITOR', help=command.ADDRESS_HELP)
+    add('monitor', metavar='MONITOR', type=command.address,
+        help=command.ADDRESS_HELP)
     add('--iothread', action='append', default=[], metavar='ID',
         help='tune this one (repeatable; default: all that are busy)')
     add('--goal', choices=judge.GOALS, default='balanced',

@@ -55,7 +55,10 @@ def parse():
                              'or .png file')
     parser.add_argument('--json', action='store_true',
                         help='print the results as JSON')
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.plot is not None and not options.plot.endswith(plot.FORMATS):
+        parser.error('--plot needs a file name that ends with .svg or .png')
+    return options
 
 
 def words(values):

@@ -7,12 +7,11 @@ import os
 
 from . import GuestError
 
+FORMATS = ('.svg', '.png')
+
 
 def check(path):
     """Before the long work: can the picture be drawn at all?"""
-    if not path.endswith(('.svg', '.png')):
-        raise GuestError('--plot needs a file name that ends with .svg '
-                         'or .png')
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
         raise GuestError(f'--plot: the folder {folder} does not exist')

@@ -88,8 +88,17 @@ def skip(reason):
     return 77
 
 
+def check_writable(options):
+    """Before the long work: --doc and --keep."""
+    for path in filter(None, (options.doc, options.keep)):
+        folder = os.path.dirname(os.path.abspath(path))
+        if not os.access(path if os.path.exists(path) else folder, os.W_OK):
+            raise SuiteError(f'{path} cannot be written')
+
+
 def outside(arguments, options):
     """Check what is needed, then run again in namespaces."""
+    check_writable(options)
     if os.getuid():
         return skip('libvirt runs QEMU as a system service; run as root')
     for name in ('x86_64', 'aarch64'):
