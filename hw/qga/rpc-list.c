@@ -26,8 +26,17 @@ char *rpc_list_add(GList **list, const char *text)
     return NULL;
 }
 
+/* Separators only, which is what an empty variable of a service becomes */
+static gboolean is_nothing(const char *text)
+{
+    return text[strspn(text, SEPARATORS)] == '\0';
+}
+
 char *rpc_list_argument(GList **list, GList **strays, const char *text)
 {
+    if (is_nothing(text)) {
+        return NULL;
+    }
     if (list) {
         return rpc_list_add(list, text);
     }
@@ -61,16 +70,34 @@ char *rpc_list_strays(GList *strays, gboolean lists, RpcExists exists)
     return error;
 }
 
-char *rpc_list_check(const GList *list, const char *option, RpcExists exists)
+char *rpc_list_check_block(const GList *list, RpcExists exists)
 {
     for (; list; list = list->next) {
-        if (!exists(list->data)) {
-            return g_strdup_printf("%s: unknown command '%s', "
+        if (!exists(list->data) && !rpc_name_known(list->data)) {
+            return g_strdup_printf("block-rpcs: unknown command '%s', "
                                    "--block-rpcs=help lists them",
-                                   option, (const char *)list->data);
+                                   (const char *)list->data);
         }
     }
     return NULL;
+}
+
+char *rpc_list_absent(const GList *list, const char *option, RpcExists exists)
+{
+    GString *text = g_string_new(NULL);
+
+    for (; list; list = list->next) {
+        if (!exists(list->data)) {
+            g_string_append_printf(text, "%s '%s'", text->len ? "," : "",
+                                   (const char *)list->data);
+        }
+    }
+    if (text->len) {
+        g_autofree char *head = g_strdup_printf("%s: this agent does not have",
+                                                option);
+        g_string_prepend(text, head);
+    }
+    return g_string_free(text, !text->len);
 }
 
 char *rpc_list_unknown_keys(GKeyFile *file)

@@ -4,8 +4,9 @@
  *
  * Lists of the commands that the guest agent blocks or allows
  *
- * Whatever cannot be understood is an error: an agent that starts with a part
- * of its list would do what somebody wanted to forbid.  GLib only.
+ * What cannot be understood is an error where the agent would do what somebody
+ * wanted to forbid: in a list of what is blocked.  Of a list of what is allowed
+ * a name that is not understood allows nothing.  GLib only.
  */
 #ifndef NEARMETAL_RPC_LIST_H
 #define NEARMETAL_RPC_LIST_H
@@ -30,7 +31,7 @@ char *rpc_list_add(GList **list, const char *text);
  * @strays: where it goes without such a list
  *
  * After a list it goes on with it, which is what becomes of "--block-rpcs=a b"
- * when a service manager splits it.
+ * when a service manager splits it.  One without a name is nothing.
  *
  * Returns: NULL, or an error; to be freed
  */
@@ -54,11 +55,24 @@ char *rpc_list_strays(GList *strays, gboolean lists, RpcExists exists);
 char *rpc_list_unknown_keys(GKeyFile *file);
 
 /**
- * rpc_list_check: are all names of the list known?
- * @option: for the message
+ * rpc_name_known: does an agent of some platform have a command of this name?
+ */
+gboolean rpc_name_known(const char *name);
+
+/**
+ * rpc_list_check_block: is there a name that no agent knows in the list of what
+ * is blocked?  It may be a misspelt one, whose command would not be blocked.
  *
  * Returns: NULL, or an error; to be freed
  */
-char *rpc_list_check(const GList *list, const char *option, RpcExists exists);
+char *rpc_list_check_block(const GList *list, RpcExists exists);
+
+/**
+ * rpc_list_absent: names of a list that this agent does not have
+ * @option: for the message
+ *
+ * Returns: in words, to be freed; NULL if there is none
+ */
+char *rpc_list_absent(const GList *list, const char *option, RpcExists exists);
 
 #endif /* NEARMETAL_RPC_LIST_H */

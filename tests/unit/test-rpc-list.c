@@ -70,6 +70,7 @@ static void test_argument(void)
     g_assert_null(rpc_list_argument(&list, &strays, "guest-ping"));
     g_assert_null(rpc_list_argument(&list, &strays, "typo"));
     g_assert_null(rpc_list_argument(&list, &strays, ""));
+    g_assert_null(rpc_list_argument(&list, &strays, " ,"));
     g_assert_null(strays);
     have = joined(list);
     g_assert_cmpstr(have, ==, "guest-ping+typo+");
@@ -95,6 +96,10 @@ static void test_strays(void)
 
         g_assert_nonnull(strstr(error, wrong[i]));
     }
+    /* ${VAR} of a service, with nothing in it */
+    g_assert_null(stray("", TRUE));
+    g_assert_null(stray(" ", TRUE));
+    g_assert_null(stray("", FALSE));
     typo = stray("guest-pign", TRUE);
     g_assert_nonnull(strstr(typo, "'guest-pign'"));
 }
@@ -118,18 +123,57 @@ static void test_keys(void)
     g_assert_null(unknown(""));
 }
 
-static void test_check(void)
+static void test_check_block(void)
 {
     g_autofree char *error = NULL;
     GList *list = NULL;
 
-    g_assert_null(rpc_list_check(NULL, "block-rpcs", exists));
+    g_assert_null(rpc_list_check_block(NULL, exists));
     g_assert_null(rpc_list_add(&list, "guest-ping guest-info"));
-    g_assert_null(rpc_list_check(list, "block-rpcs", exists));
+    g_assert_null(rpc_list_check_block(list, exists));
+    /* Windows has it */
+    g_assert_null(rpc_list_add(&list, "guest-get-devices"));
+    g_assert_null(rpc_list_check_block(list, exists));
     g_assert_null(rpc_list_add(&list, "guest-pign"));
-    error = rpc_list_check(list, "block-rpcs", exists);
+    error = rpc_list_check_block(list, exists);
     g_assert_nonnull(strstr(error, "block-rpcs: unknown command 'guest-pign'"));
     g_list_free_full(list, g_free);
+}
+
+static void test_absent(void)
+{
+    g_autofree char *absent = NULL;
+    GList *list = NULL;
+
+    g_assert_null(rpc_list_absent(NULL, "allow-rpcs", exists));
+    g_assert_null(rpc_list_add(&list, "guest-ping guest-info"));
+    g_assert_null(rpc_list_absent(list, "allow-rpcs", exists));
+    g_assert_null(rpc_list_add(&list, "guest-get-devices"));
+    g_assert_null(rpc_list_add(&list, "guest-pign"));
+    absent = rpc_list_absent(list, "allow-rpcs", exists);
+    g_assert_cmpstr(absent, ==, "allow-rpcs: this agent does not have "
+                                "'guest-get-devices', 'guest-pign'");
+    /* They stay: a list of nothing else must allow nothing */
+    g_assert_cmpuint(g_list_length(list), ==, 4);
+    g_list_free_full(list, g_free);
+}
+
+static void test_known(void)
+{
+    static const char *const known[] = {
+        "guest-exec", "guest-get-devices", "guest-suspend-hybrid", "guest-sync",
+        "guest-sync-delimited",
+    };
+    static const char *const unknown[] = {
+        "", "guest-", "guest-pign", "Guest-Ping", "guest-sync-", "zzz",
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(known); i++) {
+        g_assert_true(rpc_name_known(known[i]));
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(unknown); i++) {
+        g_assert_false(rpc_name_known(unknown[i]));
+    }
 }
 
 int main(int argc, char **argv)
@@ -140,6 +184,8 @@ int main(int argc, char **argv)
     g_test_add_func("/rpc-list/argument", test_argument);
     g_test_add_func("/rpc-list/strays", test_strays);
     g_test_add_func("/rpc-list/keys", test_keys);
-    g_test_add_func("/rpc-list/check", test_check);
+    g_test_add_func("/rpc-list/check-block", test_check_block);
+    g_test_add_func("/rpc-list/absent", test_absent);
+    g_test_add_func("/rpc-list/known", test_known);
     return g_test_run();
 }
