@@ -49,6 +49,11 @@ typedef struct MsixLayout {
      */
     bool mappable;
     bool nvme;              /* class 01:08:02: where registers are is known */
+    /*
+     * The guest was seen to access registers that share a host page with the
+     * table or the PBA
+     */
+    bool seen_sharing;
 } MsixLayout;
 
 /* In the order of QEMU's OffAutoPCIBAR */
@@ -63,7 +68,8 @@ typedef enum MsixNeed {
     MSIX_NEED_NONE,         /* the device has no MSI-X */
     MSIX_NEED_REQUIRED,     /* the layout is invalid */
     MSIX_NEED_HELPS,        /* registers share a host page with MSI-X */
-    MSIX_NEED_NO_HELP,      /* they do not, or relocating does not change it */
+    MSIX_NEED_NO_HELP,      /* they do, and relocating does not change it */
+    MSIX_NEED_NOT_NEEDED,   /* none are known to */
 } MsixNeed;
 
 typedef struct MsixPlan {
@@ -72,7 +78,8 @@ typedef struct MsixPlan {
     /* The rest is valid if @relocate */
     unsigned bar;           /* table and PBA go here */
     bool new_bar;           /* the device itself does not have it */
-    bool mem64;             /* of a new BAR */
+    bool mem64;
+    bool prefetch;
     uint64_t bar_size;      /* bytes, a power of two */
     uint32_t table_offset;  /* a multiple of the host page size */
     uint32_t pba_offset;

@@ -77,7 +77,7 @@ static VfioMsixInfo *info_new(VFIOPCIDevice *vdev)
     info->has_bar = s->plan.relocate;
     info->bar = s->plan.bar;
     info->vectors = s->layout.entries;
-    info->reason = g_strdup(s->reason);
+    info->reason = vfio_msix_reason(vdev);
     info->host_page_size = s->layout.host_page_size;
     info->mappable = s->layout.mappable;
     info_areas(info, vdev);

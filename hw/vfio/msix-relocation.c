@@ -14,12 +14,44 @@
 #include "qapi/visitor.h"
 #include "qemu/error-report.h"
 #include "msix-relocation.h"
+#include "own-value.h"
 
 QEMU_BUILD_BUG_ON((int)MSIX_REQUEST_OFF != OFF_AUTO_PCIBAR_OFF);
 QEMU_BUILD_BUG_ON((int)MSIX_REQUEST_AUTO != OFF_AUTO_PCIBAR_AUTO);
 QEMU_BUILD_BUG_ON((int)MSIX_REQUEST_BAR0 != OFF_AUTO_PCIBAR_BAR0);
 QEMU_BUILD_BUG_ON((int)MSIX_REQUEST_BAR5 != OFF_AUTO_PCIBAR_BAR5);
 QEMU_BUILD_BUG_ON(MSIX_PLAN_BARS != PCI_ROM_SLOT);
+
+static void request_get(Object *obj, Visitor *v, const char *name,
+                        void *opaque, Error **errp)
+{
+    qdev_prop_off_auto_pcibar.get(obj, v, name, opaque, errp);
+}
+
+static void request_set(Object *obj, Visitor *v, const char *name,
+                        void *opaque, Error **errp)
+{
+    ERRP_GUARD();
+
+    qdev_prop_off_auto_pcibar.set(obj, v, name, opaque, errp);
+    if (!*errp) {
+        VFIO_PCI(obj)->msix_relo_own = vfio_value_is_own(obj);
+    }
+}
+
+static void request_set_default(ObjectProperty *op, const Property *prop)
+{
+    qdev_prop_off_auto_pcibar.set_default_value(op, prop);
+}
+
+const PropertyInfo vfio_msix_relocation_prop = {
+    .type = "OffAutoPCIBAR",
+    .description = "off/auto/bar0/bar1/bar2/bar3/bar4/bar5",
+    .enum_table = &OffAutoPCIBAR_lookup,
+    .get = request_get,
+    .set = request_set,
+    .set_default_value = request_set_default,
+};
 
 static void layout_bars(VFIOPCIDevice *vdev, MsixLayout *l)
 {
@@ -73,15 +105,9 @@ static void relocate(VFIOPCIDevice *vdev, const MsixPlan *plan)
     VFIOBAR *bar = &vdev->bars[plan->bar];
 
     if (plan->new_bar) {
-        /*
-         * Prefetchable, since the emulation has no side effects of reads, and
-         * that makes it easier to find room for it
-         */
-        bar->type |= PCI_BASE_ADDRESS_MEM_PREFETCH;
-        if (plan->mem64) {
-            bar->mem64 = true;
-            bar->type |= PCI_BASE_ADDRESS_MEM_TYPE_64;
-        }
+        bar->mem64 = plan->mem64;
+        bar->type |= (plan->mem64 ? PCI_BASE_ADDRESS_MEM_TYPE_64 : 0) |
+                     (plan->prefetch ? PCI_BASE_ADDRESS_MEM_PREFETCH : 0);
     }
     bar->size = plan->bar_size;
     msix->table_bar = plan->bar;
@@ -110,24 +136,64 @@ static bool layout_check(const MsixLayout *l, Error **errp)
     return true;
 }
 
+static void tell_no_msix(VFIOPCIDevice *vdev)
+{
+    info_report("vfio %s: x-msix-relocation=%s: the device has no MSI-X, "
+                "nothing to relocate", vdev->vbasedev.name,
+                OffAutoPCIBAR_str(vdev->msix_relo));
+}
+
+/* What all devices were given does not suit this one: as with off */
+static void plan_without(VFIOPCIDevice *vdev, const char *error)
+{
+    VFIOMsixState *s = vdev->msix_state;
+    g_autofree char *need = NULL, *none = NULL;
+
+    msix_plan_make(&s->layout, MSIX_REQUEST_OFF, &s->plan, &need, &none);
+    s->reason = g_strdup_printf("%s was asked for all devices, and for this "
+                                "one: %s", OffAutoPCIBAR_str(vdev->msix_relo),
+                                error);
+    if (s->plan.need == MSIX_NEED_NONE) {
+        tell_no_msix(vdev);
+    } else {
+        warn_report("vfio %s: x-msix-relocation=%s, which was given for all "
+                    "devices, is not done: %s", vdev->vbasedev.name,
+                    OffAutoPCIBAR_str(vdev->msix_relo), error);
+    }
+}
+
+static bool make_plan(VFIOPCIDevice *vdev, Error **errp)
+{
+    VFIOMsixState *s = vdev->msix_state;
+    g_autofree char *error = NULL;
+
+    if (msix_plan_make(&s->layout, (MsixRequest)vdev->msix_relo, &s->plan,
+                       &s->reason, &error)) {
+        if (s->plan.need == MSIX_NEED_NONE &&
+            vdev->msix_relo == OFF_AUTO_PCIBAR_AUTO) {
+            tell_no_msix(vdev);
+        }
+        return true;
+    }
+    if (!vdev->msix_relo_own) {
+        plan_without(vdev, error);
+        return true;
+    }
+    error_setg(errp, "x-msix-relocation=%s: %s",
+               OffAutoPCIBAR_str(vdev->msix_relo), error);
+    return false;
+}
+
 bool vfio_msix_relocation_init(VFIOPCIDevice *vdev, Error **errp)
 {
     ERRP_GUARD();
     VFIOMsixState *s = g_new0(VFIOMsixState, 1);
-    g_autofree char *error = NULL;
-    int request = vdev->msix_relo;
 
     vfio_msix_free(vdev);
     vdev->msix_state = s;
     layout_init(vdev, &s->layout);
-    if (!msix_plan_make(&s->layout, request, &s->plan, &s->reason, &error)) {
-        error_setg(errp, "x-msix-relocation=%s: %s",
-                   OffAutoPCIBAR_str(request), error);
+    if (!make_plan(vdev, errp)) {
         return false;
-    }
-    if (s->plan.need == MSIX_NEED_NONE && request == OFF_AUTO_PCIBAR_AUTO) {
-        info_report("vfio %s: x-msix-relocation=auto: %s, nothing to relocate",
-                    vdev->vbasedev.name, s->reason);
     }
     if (!s->plan.relocate) {
         if (!layout_check(&s->layout, errp)) {
@@ -143,6 +209,38 @@ bool vfio_msix_relocation_init(VFIOPCIDevice *vdev, Error **errp)
 bool vfio_msix_relocated(const VFIOPCIDevice *vdev)
 {
     return vdev->msix_state && vdev->msix_state->plan.relocate;
+}
+
+/* Registers that nothing knew of: what auto would do if it had */
+static char *seen_reason(const VFIOMsixState *s)
+{
+    MsixLayout l = s->layout;
+    g_autofree char *why = NULL, *error = NULL;
+    MsixPlan plan;
+
+    l.seen_sharing = true;
+    if (!msix_plan_make(&l, MSIX_REQUEST_AUTO, &plan, &why, &error) ||
+        !plan.relocate) {
+        return g_strdup("");
+    }
+    return g_strdup_printf("; x-msix-relocation=bar%u would end that",
+                           plan.bar);
+}
+
+char *vfio_msix_reason(VFIOPCIDevice *vdev)
+{
+    const VFIOMsixState *s = vdev->msix_state;
+    g_autofree char *remedy = NULL;
+
+    if (!s->shared_accesses || vfio_msix_relocated(vdev)) {
+        return g_strdup(s->reason);
+    }
+    remedy = seen_reason(s);
+    return g_strdup_printf("%s; but the guest accessed registers in these "
+                           "pages %" PRIu64 " times, first at 0x%" PRIx64
+                           " of BAR %u, and each access trapped%s", s->reason,
+                           s->shared_accesses, s->shared_offset,
+                           s->shared_bar, remedy);
 }
 
 void vfio_msix_explain(VFIOPCIDevice *vdev, Error **errp)
@@ -200,9 +298,10 @@ static int get_bar(Object *obj, Error **errp)
 
 static char *get_reason(Object *obj, Error **errp)
 {
-    const VFIOMsixState *s = VFIO_PCI(obj)->msix_state;
+    VFIOPCIDevice *vdev = VFIO_PCI(obj);
 
-    return g_strdup(s ? s->reason : "the device is not realized");
+    return vdev->msix_state ? vfio_msix_reason(vdev) :
+           g_strdup("the device is not realized");
 }
 
 static void get_trapped(Object *obj, Visitor *v, const char *name,

@@ -12,7 +12,15 @@
 #define NEARMETAL_VFIO_MSIX_RELOCATION_H
 
 #include "hw/vfio/pci.h"
+#include "hw/qdev-properties.h"
 #include "msix-plan.h"
+
+/*
+ * x-msix-relocation: given for a device of its own, it is an order; given for
+ * all (-global, or a machine's default), it is a wish, and a device that it
+ * does not suit goes without
+ */
+extern const PropertyInfo vfio_msix_relocation_prop;
 
 /* A part of a BAR that traps; see VfioMsixTrap in the QAPI schema */
 typedef struct VFIOMsixTrap {
@@ -30,6 +38,13 @@ typedef struct VFIOMsixState {
     char *reason;
     GArray *traps;      /* of VFIOMsixTrap; NULL: not set up */
     GPtrArray *hooks;   /* what counts accesses, see msix-traps.c */
+    /*
+     * Accesses to registers in the host pages that hold table or PBA of the
+     * device, as far as they trapped, and where the first of them went
+     */
+    uint64_t shared_accesses;
+    uint64_t shared_offset;
+    uint8_t shared_bar;
 } VFIOMsixState;
 
 /**
@@ -46,6 +61,12 @@ bool vfio_msix_relocation_init(VFIOPCIDevice *vdev, Error **errp);
 
 /* vfio_msix_relocated: are table and PBA where only the guest sees them? */
 bool vfio_msix_relocated(const VFIOPCIDevice *vdev);
+
+/**
+ * vfio_msix_reason: why relocating was done, or was not, and what the counters
+ * say about it; to be freed
+ */
+char *vfio_msix_reason(VFIOPCIDevice *vdev);
 
 /**
  * vfio_msix_explain: @errp says that the layout is invalid; add what can be

@@ -100,7 +100,7 @@ static bool bus_awaited(PCIBus *bus)
            device_json_pending(json_names_bus, BUS(bus)->name);
 }
 
-static bool port_free(PCIBus *bus)
+static bool port_free(PCIBus *bus, void *opaque)
 {
     return object_dynamic_cast(OBJECT(bus->parent_dev), TYPE_PCIE_SLOT) &&
            !bus->devices[0] && !bus_awaited(bus) &&
@@ -108,14 +108,15 @@ static bool port_free(PCIBus *bus)
             qbus_is_hotpluggable(BUS(bus)));
 }
 
-static PCIBus *find_port_below(PCIBus *bus)
+static PCIBus *find_below(PCIBus *bus, NumaBusTest *test, void *opaque)
 {
     for (int i = 0; i < ARRAY_SIZE(bus->devices); i++) {
         PCIBus *below = bus_below(bus->devices[i]);
         PCIBus *found = NULL;
 
         if (below) {
-            found = port_free(below) ? below : find_port_below(below);
+            found = test(below, opaque) ? below :
+                    find_below(below, test, opaque);
         }
         if (found) {
             return found;
@@ -124,13 +125,14 @@ static PCIBus *find_port_below(PCIBus *bus)
     return NULL;
 }
 
-PCIBus *numa_bus_find_port(PCIBus *main_root, int node)
+PCIBus *numa_bus_find(PCIBus *main_root, int node, NumaBusTest *test,
+                      void *opaque)
 {
     PCIBus *found = NULL, *root;
     int number = 256;
 
     if (numa_bus_node(main_root) == node) {
-        found = find_port_below(main_root);
+        found = find_below(main_root, test, opaque);
     }
     if (found) {
         return found;
@@ -140,7 +142,7 @@ PCIBus *numa_bus_find_port(PCIBus *main_root, int node)
 
         if (pci_bus_is_root(root) && !pci_bus_is_cxl(root) &&
             pci_bus_num(root) < number && numa_bus_node(root) == node) {
-            port = find_port_below(root);
+            port = find_below(root, test, opaque);
         }
         if (port) {
             number = pci_bus_num(root);
@@ -148,6 +150,11 @@ PCIBus *numa_bus_find_port(PCIBus *main_root, int node)
         }
     }
     return found;
+}
+
+PCIBus *numa_bus_find_port(PCIBus *main_root, int node)
+{
+    return numa_bus_find(main_root, node, port_free, NULL);
 }
 
 /* What is in use */

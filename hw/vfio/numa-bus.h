@@ -42,6 +42,17 @@ int numa_bus_node(PCIBus *bus);
  */
 char *numa_bus_node_text(PCIBus *bus);
 
+/* Is the bus below a port the one that is looked for? */
+typedef bool NumaBusTest(PCIBus *bus, void *opaque);
+
+/**
+ * numa_bus_find: a bus below a port on @node that passes @test
+ *
+ * Returns: the first in the order of bus and device numbers; NULL if none does
+ */
+PCIBus *numa_bus_find(PCIBus *main_root, int node, NumaBusTest *test,
+                      void *opaque);
+
 /**
  * numa_bus_find_port: a port on @node that a device can be plugged into
  * @main_root: of the machine

@@ -15,9 +15,12 @@
 #include "hw/vfio/pci.h"
 #include "system/hostmem.h"
 #include "system/system.h"
+#include "host-folder.h"
 #include "numa-bus.h"
+#include "numa-function.h"
 #include "numa-node.h"
 #include "numa-plan.h"
+#include "own-value.h"
 
 /* The property */
 
@@ -67,6 +70,7 @@ static void numa_node_set(Object *obj, Visitor *v, const char *name,
     value = numa_node_visit(v, name, alt->type, &request, &valid);
     if (valid) {
         *(int32_t *)object_field_prop_ptr(obj, opaque) = request;
+        VFIO_PCI(obj)->numa_node_own = vfio_value_is_own(obj);
     } else {
         error_setg(errp, "Parameter '%s' expects off, auto or a NUMA node of "
                    "the guest, 0 to %d%s%s", name, NUMA_PLAN_MAX_NODES - 1,
@@ -104,16 +108,28 @@ static int read_host_node(const char *folder, const char *name)
     return node;
 }
 
+char *vfio_host_folder(const VFIOPCIDevice *vdev)
+{
+    const PCIHostDeviceAddress *host = &vdev->host;
+
+    if (vdev->vbasedev.sysfsdev) {
+        return g_strdup(vdev->vbasedev.sysfsdev);
+    }
+    if (vdev->vbasedev.fd >= 0) {
+        return host_folder_of_fd("/sys", vdev->vbasedev.fd);
+    }
+    return g_strdup_printf("/sys/bus/pci/devices/%04x:%02x:%02x.%01x",
+                           host->domain, host->bus, host->slot,
+                           host->function);
+}
+
 static int host_node(VFIOPCIDevice *vdev)
 {
-    g_autofree char *folder = g_strdup(vdev->vbasedev.sysfsdev);
-    PCIHostDeviceAddress *host = &vdev->host;
+    g_autofree char *folder = vfio_host_folder(vdev);
     int node;
 
     if (!folder) {
-        folder = g_strdup_printf("/sys/bus/pci/devices/%04x:%02x:%02x.%01x",
-                                 host->domain, host->bus, host->slot,
-                                 host->function);
+        return -1;
     }
     node = read_host_node(folder, "numa_node");
     /* A mediated device is a folder in that of the device that it is of */
@@ -132,6 +148,23 @@ static NumaPlanMemory node_memory(const HostMemoryBackend *backend)
     };
 }
 
+/*
+ * A number given for this device is an order.  One given for all devices is a
+ * wish, which some of them may not be able to have: the same as what auto finds.
+ */
+static bool firm(const VFIOPCIDevice *vdev)
+{
+    return vdev->numa_node >= 0 && vdev->numa_node_own;
+}
+
+static int no_such_node(int nodes, char **why)
+{
+    *why = nodes ? g_strdup_printf("the guest has NUMA nodes 0 to %d",
+                                   nodes - 1) :
+           g_strdup("the guest has no NUMA nodes");
+    return -1;
+}
+
 int vfio_numa_wanted(VFIOPCIDevice *vdev, char **why)
 {
     const NumaState *numa = current_machine->numa_state;
@@ -140,7 +173,8 @@ int vfio_numa_wanted(VFIOPCIDevice *vdev, char **why)
 
     QEMU_BUILD_BUG_ON(MAX_NODES != NUMA_PLAN_MAX_NODES);
     if (vdev->numa_node != NUMA_PLAN_AUTO) {
-        return vdev->numa_node;
+        return firm(vdev) || vdev->numa_node < nodes ? vdev->numa_node :
+               no_such_node(nodes, why);
     }
     for (int i = 0; i < nodes; i++) {
         memory[i] = node_memory(numa->nodes[i].node_memdev);
@@ -187,7 +221,7 @@ static int add_vote(Object *obj, void *opaque)
         return 0;
     }
     vote.node = vfio_numa_wanted(vdev, &why);
-    vote.firm = vdev->numa_node >= 0;
+    vote.firm = firm(vdev);
     g_array_append_val(voters->votes, vote);
     if (vote.firm && vote.node != voters->self->numa_node) {
         voters->other = vdev;
@@ -245,17 +279,52 @@ int vfio_numa_actual(VFIOPCIDevice *vdev)
     return numa_bus_node(pci_get_bus(&vdev->pdev));
 }
 
+/*
+ * Returns: the bus for the device, which may be NULL without @errp set: then
+ * vfio_numa_realized() will warn
+ */
+static PCIBus *choose_port(VFIOPCIDevice *vdev, PCIBus *main_root, int node,
+                           Error **errp)
+{
+    g_autofree char *word = numa_plan_word(vdev->numa_node);
+    g_autofree char *why = NULL;
+    PCIBus *port;
+
+    if (numa_function_slot(vdev)) {
+        why = numa_function_no_slot(vdev);
+    } else if (numa_function_number(vdev)) {
+        port = numa_function_port(vdev, main_root, node, &why);
+        if (port) {
+            return port;
+        }
+        error_setg(errp, "numa-node=%s: %s", word, why);
+        return NULL;
+    } else {
+        port = numa_bus_find_port(main_root, node);
+        if (port) {
+            return port;
+        }
+        why = numa_bus_remedy(main_root, node);
+    }
+    /* No other bus takes a hotplug, so that nothing is lost by refusing */
+    if (firm(vdev) || phase_check(PHASE_MACHINE_READY)) {
+        error_setg(errp, "numa-node=%s: %s", word, why);
+    }
+    return NULL;
+}
+
 static bool choose_bus(DeviceState *dev, BusState **bus, Error **errp)
 {
+    ERRP_GUARD();
     VFIOPCIDevice *vdev = VFIO_PCI(dev);
     PCIBus *main_root = numa_bus_main_root(PCI_BUS(*bus)), *port;
-    g_autofree char *why = NULL, *remedy = NULL;
+    g_autofree char *why = NULL;
     int node = vfio_numa_wanted(vdev, &why);
 
     if (vdev->numa_node == NUMA_PLAN_OFF) {
         return true;
     }
-    if (vdev->numa_node >= 0 && !check_range(node, errp)) {
+    if (firm(vdev) && !check_range(node, errp)) {
         return false;
     }
     /* The default may be a pxb-pcie, which takes nothing but ports */
@@ -263,15 +332,11 @@ static bool choose_bus(DeviceState *dev, BusState **bus, Error **errp)
     if (numa_bus_settable(main_root) && !phase_check(PHASE_MACHINE_READY)) {
         return true;
     }
-    port = node >= 0 ? numa_bus_find_port(main_root, node) : NULL;
+    port = node >= 0 ? choose_port(vdev, main_root, node, errp) : NULL;
     if (port) {
         *bus = BUS(port);
-    } else if (vdev->numa_node >= 0) {
-        remedy = numa_bus_remedy(main_root, node);
-        error_setg(errp, "numa-node=%d: %s", node, remedy);
-        return false;
     }
-    return true;        /* if auto found nothing, vfio_numa_realized() warns */
+    return !*errp;
 }
 
 bool vfio_numa_check(VFIOPCIDevice *vdev, Error **errp)
@@ -281,7 +346,7 @@ bool vfio_numa_check(VFIOPCIDevice *vdev, Error **errp)
     g_autofree char *on = numa_bus_node_text(bus);
     g_autofree char *remedy = NULL;
 
-    if (vdev->numa_node < 0) {
+    if (!firm(vdev)) {
         return true;
     }
     if (!check_range(vdev->numa_node, errp)) {
@@ -299,26 +364,28 @@ bool vfio_numa_check(VFIOPCIDevice *vdev, Error **errp)
     return false;
 }
 
-/* Warn if auto did not put the device where it belongs */
+/* Warn if the device is not where it belongs, and nobody ordered it to be */
 static void check_auto(VFIOPCIDevice *vdev)
 {
     PCIBus *bus = pci_get_bus(&vdev->pdev);
+    g_autofree char *word = numa_plan_word(vdev->numa_node);
     g_autofree char *on = numa_bus_node_text(bus);
     g_autofree char *why = NULL, *remedy = NULL;
     int node;
 
-    if (vdev->numa_node != NUMA_PLAN_AUTO) {
+    if (vdev->numa_node == NUMA_PLAN_OFF || firm(vdev)) {
         return;
     }
     node = vfio_numa_wanted(vdev, &why);
     if (node < 0) {
-        warn_report(VFIO_MSG_PREFIX "numa-node=auto: %s; the guest sees the "
-                    "device on %s", vdev->vbasedev.name, why, on);
+        warn_report(VFIO_MSG_PREFIX "numa-node=%s: %s; the guest sees the "
+                    "device on %s", vdev->vbasedev.name, word, why, on);
     } else if (node != vfio_numa_actual(vdev)) {
-        remedy = numa_bus_remedy(numa_bus_main_root(bus), node);
-        warn_report(VFIO_MSG_PREFIX "numa-node=auto: the device belongs on "
+        remedy = numa_function_slot(vdev) ? numa_function_no_slot(vdev) :
+                 numa_bus_remedy(numa_bus_main_root(bus), node);
+        warn_report(VFIO_MSG_PREFIX "numa-node=%s: the device belongs on "
                     "node %d, but the guest sees it on %s, that of bus '%s': "
-                    "%s", vdev->vbasedev.name, node, on, BUS(bus)->name,
+                    "%s", vdev->vbasedev.name, word, node, on, BUS(bus)->name,
                     remedy);
     }
 }

@@ -45,9 +45,16 @@ bool vfio_numa_check(VFIOPCIDevice *vdev, Error **errp);
 void vfio_numa_realized(VFIOPCIDevice *vdev);
 
 /**
+ * vfio_host_folder: where sysfs has the host device, however it was given
+ *
+ * Returns: the folder, to be freed; NULL if sysfs does not tell
+ */
+char *vfio_host_folder(const VFIOPCIDevice *vdev);
+
+/**
  * vfio_numa_wanted: the node that the property asks for
  * @vdev: device that is being realized, or is
- * @why: filled in if auto finds none: why, in words, to be freed
+ * @why: filled in if there is none: why, in words, to be freed
  *
  * Returns: a number, as it was given, or the node that auto finds; -1: none
  */

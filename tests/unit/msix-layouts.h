@@ -29,6 +29,7 @@ typedef struct LayoutCase {
     uint64_t page;          /* 0: 4 KiB */
     bool unmappable;
     bool nvme;
+    bool seen;              /* the guest was seen to use registers there */
 
     MsixNeed need;
     int bar_auto;           /* a BAR, KEEP or REFUSE */

@@ -16,6 +16,7 @@ static MsixLayout layout_of(const LayoutCase *c)
         .pba_bar = c->pba_bar, .pba_offset = c->pba,
         .host_page_size = c->page ? c->page : 4096,
         .mappable = !c->unmappable, .nvme = c->nvme,
+        .seen_sharing = c->seen,
     };
 
     memcpy(l.bar, c->bar, sizeof(l.bar));
@@ -25,6 +26,16 @@ static MsixLayout layout_of(const LayoutCase *c)
 static uint64_t pow2(uint64_t n)
 {
     return n && !(n & (n - 1));
+}
+
+static bool has_prefetch64(const MsixLayout *l)
+{
+    for (unsigned i = 0; i < MSIX_PLAN_BARS; i++) {
+        if (l->bar[i].size && l->bar[i].mem64 && l->bar[i].prefetch) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* What must hold for any relocation */
@@ -51,6 +62,11 @@ static void check_plan(const MsixLayout *l, const MsixPlan *plan)
         g_assert_cmpuint(plan->bar, <, MSIX_PLAN_BARS - 1);
         g_assert_cmpuint(l->bar[plan->bar + 1].size, ==, 0);
     }
+    g_assert_true(plan->new_bar || plan->prefetch == old->prefetch);
+    g_assert_false(plan->new_bar && plan->mem64 && !plan->prefetch);
+    /* Firmware must not have to look for a large BAR in the first 4 GiB */
+    g_assert_false(plan->new_bar && !plan->mem64 && plan->prefetch &&
+                   has_prefetch64(l));
     if (plan->bar > 0) {
         g_assert_false(l->bar[plan->bar - 1].size &&
                        l->bar[plan->bar - 1].mem64);
@@ -63,16 +79,35 @@ static bool is_free(const MsixLayout *l, unsigned bar)
            !(bar && l->bar[bar - 1].size && l->bar[bar - 1].mem64);
 }
 
-/* A free pair is taken unless a small BAR calls for being extended */
+static unsigned first_memory(const MsixLayout *l)
+{
+    unsigned bar = 0;
+
+    while (bar < MSIX_PLAN_BARS && (!l->bar[bar].size || l->bar[bar].ioport)) {
+        bar++;
+    }
+    return bar;
+}
+
+/*
+ * A free pair is taken unless a small BAR of an NVMe drive calls for being
+ * extended; and nothing is put before the BAR that drivers take for the first
+ */
 static void check_order(const MsixLayout *l, const MsixPlan *plan)
 {
+    unsigned first = first_memory(l);
     bool small = false;
 
+    g_assert_true(!plan->new_bar || first == MSIX_PLAN_BARS ||
+                  plan->bar > first);
+    g_assert_true(plan->new_bar || l->nvme ||
+                  plan->need == MSIX_NEED_REQUIRED ||
+                  plan->bar == l->table_bar || plan->bar == l->pba_bar);
     for (unsigned i = 0; i < MSIX_PLAN_BARS; i++) {
-        small |= l->bar[i].size && l->bar[i].mmap &&
+        small |= l->nvme && l->bar[i].size && l->bar[i].mmap &&
                  l->bar[i].size < l->host_page_size;
     }
-    for (unsigned i = 0; i < MSIX_PLAN_BARS && !small; i++) {
+    for (unsigned i = first; i < MSIX_PLAN_BARS && !small; i++) {
         if (is_free(l, i) && is_free(l, i + 1)) {
             g_assert_cmpuint(plan->bar, ==, i);
             g_assert_true(plan->mem64);
@@ -112,6 +147,9 @@ static void test_auto(gconstpointer opaque)
     const char *text = ok ? reason : error;
 
     g_test_message("%s", text);
+    if (c->words && !strstr(text, c->words)) {
+        g_test_message("expected: %s", c->words);
+    }
     g_assert_cmpint(plan.need, ==, c->need);
     g_assert_true(ok == (c->bar_auto != REFUSE));
     g_assert_true(ok == !error);
@@ -260,6 +298,7 @@ static void test_random(void)
                         bar->ioport ? 1u << g_rand_int_range(rand, 2, 9) :
                         1ull << g_rand_int_range(rand, 4, bar->mem64 ? 42 : 32);
             bar->mmap = !bar->ioport && g_rand_boolean(rand);
+            bar->prefetch = bar->mem64 && g_rand_boolean(rand);
             if (!bar->size) {
                 *bar = (MsixBar) {};
             }

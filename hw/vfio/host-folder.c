@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Where sysfs has a device of the host
+ *
+ * Copyright (C) 2026 nearmetal contributors
+ */
+
+#ifdef NATIVE_UNIT_TEST
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#else
+#include "qemu/osdep.h"
+#endif
+#include <sys/sysmacros.h>
+#include "host-folder.h"
+
+char *host_folder_of_number(const char *sysfs, unsigned major, unsigned minor)
+{
+    g_autofree char *link = g_strdup_printf("%s/dev/char/%u:%u/device", sysfs,
+                                            major, minor);
+    char *real = realpath(link, NULL);
+    char *folder = g_strdup(real);
+
+    free(real);
+    return folder;
+}
+
+char *host_folder_of_fd(const char *sysfs, int fd)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode)) {
+        return NULL;
+    }
+    return host_folder_of_number(sysfs, major(st.st_rdev), minor(st.st_rdev));
+}
+
+char *host_folder_slot(const char *folder)
+{
+    g_autofree char *name = g_path_get_basename(folder);
+    char *dot = strrchr(name, '.');
+
+    if (!dot || !strchr(name, ':')) {
+        return NULL;
+    }
+    return g_strndup(name, dot - name);
+}
