@@ -44,7 +44,9 @@ static void info_traps(VfioMsixInfo *info, VFIOPCIDevice *vdev)
         const VFIOMsixTrap *t = &g_array_index(traps, VFIOMsixTrap, i);
         VfioMsixTrap *trap;
 
-        if (!vfio_msix_trap_active(vdev, t)) {
+        /* What has trapped is worth knowing, though it does not now */
+        if (!vfio_msix_trap_active(vdev, t) &&
+            !(t->pba && t->reads + t->writes)) {
             continue;
         }
         trap = g_new(VfioMsixTrap, 1);
@@ -64,6 +66,19 @@ static void info_numa(VfioMsixInfo *info, VFIOPCIDevice *vdev)
     info->numa_node = node;
 }
 
+/* A device given by descriptor has no name of its own: what sysfs calls it */
+static char *host_name(const VFIOPCIDevice *vdev)
+{
+    g_autofree char *folder = NULL;
+
+    if (vdev->vbasedev.fd < 0 || vdev->vbasedev.sysfsdev) {
+        return g_strdup(vdev->vbasedev.name);
+    }
+    folder = vfio_host_folder(vdev);
+    return folder ? g_path_get_basename(folder) :
+           g_strdup(vdev->vbasedev.name);
+}
+
 static VfioMsixInfo *info_new(VFIOPCIDevice *vdev)
 {
     const VFIOMsixState *s = vdev->msix_state;
@@ -71,7 +86,7 @@ static VfioMsixInfo *info_new(VFIOPCIDevice *vdev)
 
     info->id = g_strdup(DEVICE(vdev)->id);
     info->qom_path = object_get_canonical_path(OBJECT(vdev));
-    info->host = g_strdup(vdev->vbasedev.name);
+    info->host = host_name(vdev);
     info->requested = vdev->msix_relo;
     info->relocated = s->plan.relocate;
     info->has_bar = s->plan.relocate;
@@ -80,6 +95,7 @@ static VfioMsixInfo *info_new(VFIOPCIDevice *vdev)
     info->reason = vfio_msix_reason(vdev);
     info->host_page_size = s->layout.host_page_size;
     info->mappable = s->layout.mappable;
+    info->shared_accesses = s->shared_accesses;
     info_areas(info, vdev);
     info_traps(info, vdev);
     info_numa(info, vdev);

@@ -8,6 +8,7 @@
 #include "qemu/osdep.h"
 #include <linux/vfio.h>
 #include "hw/vfio/pci.h"
+#include "hw/qdev-properties-system.h"
 #include "hw/vfio/trace.h"
 #include "qapi/error.h"
 #include "qapi/qapi-types-common.h"
@@ -236,9 +237,9 @@ char *vfio_msix_reason(VFIOPCIDevice *vdev)
         return g_strdup(s->reason);
     }
     remedy = seen_reason(s);
-    return g_strdup_printf("%s; but the guest accessed registers in these "
-                           "pages %" PRIu64 " times, first at 0x%" PRIx64
-                           " of BAR %u, and each access trapped%s", s->reason,
+    return g_strdup_printf("%s; the guest accessed registers in the host pages "
+                           "of table and PBA %" PRIu64 " times, first at 0x%"
+                           PRIx64 " of BAR %u, and trapped%s", s->reason,
                            s->shared_accesses, s->shared_offset,
                            s->shared_bar, remedy);
 }

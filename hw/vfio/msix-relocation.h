@@ -28,6 +28,7 @@ typedef struct VFIOMsixTrap {
     uint64_t offset;
     uint64_t size;
     bool small_bar;     /* as long as the BAR does not begin a host page */
+    bool pba;           /* as long as a masked vector is pending */
     uint64_t reads;
     uint64_t writes;
 } VFIOMsixTrap;
@@ -87,7 +88,7 @@ void vfio_msix_free(VFIOPCIDevice *vdev);
  */
 void vfio_msix_traps_init(VFIOPCIDevice *vdev);
 
-/* vfio_msix_trap_active: a small BAR may be mapped at times */
+/* vfio_msix_trap_active: a small BAR or the PBA's page may be mapped at times */
 bool vfio_msix_trap_active(VFIOPCIDevice *vdev, const VFIOMsixTrap *trap);
 
 #endif

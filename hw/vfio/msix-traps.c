@@ -22,6 +22,8 @@ typedef struct TrapHook {
     const MemoryRegionOps *real_ops;
     void *real_opaque;
     VFIOPCIDevice *vdev;
+    unsigned step;      /* bytes that real_ops take at once */
+    bool registers;     /* the device's own, nothing emulated */
     uint8_t bar;
     uint64_t offset;    /* of the memory region in the BAR */
 } TrapHook;
@@ -53,6 +55,9 @@ static bool small_bar_fills_page(VFIOPCIDevice *vdev, uint8_t bar)
 
 bool vfio_msix_trap_active(VFIOPCIDevice *vdev, const VFIOMsixTrap *trap)
 {
+    if (trap->pba) {
+        return vdev->pdev.msix_pba_mmio.enabled;
+    }
     return !trap->small_bar || !small_bar_fills_page(vdev, trap->bar);
 }
 
@@ -71,15 +76,54 @@ static VFIOMsixTrap *find_trap(const TrapHook *hook, hwaddr addr)
     return NULL;
 }
 
+static bool in_pages(const TrapHook *hook, hwaddr addr, unsigned bar,
+                     uint64_t offset, uint64_t size)
+{
+    uint64_t page = qemu_real_host_page_size();
+
+    return bar == hook->bar && addr >= QEMU_ALIGN_DOWN(offset, page) &&
+           addr < QEMU_ALIGN_UP(offset + size, page);
+}
+
+/* Registers that would not trap if table and PBA were not in their page */
+static void count_shared(const TrapHook *hook, hwaddr addr)
+{
+    VFIOMsixState *s = hook->vdev->msix_state;
+    const MsixLayout *l = &s->layout;
+
+    if (!hook->registers || !l->entries ||
+        vfio_msix_relocated(hook->vdev) ||
+        !(in_pages(hook, addr, l->table_bar, l->table_offset,
+                   msix_table_size(l->entries)) ||
+          in_pages(hook, addr, l->pba_bar, l->pba_offset,
+                   msix_pba_size(l->entries)))) {
+        return;
+    }
+    if (!s->shared_accesses++) {
+        s->shared_bar = hook->bar;
+        s->shared_offset = addr;
+    }
+}
+
+/* One access that the memory core would have split is one all the same */
 static uint64_t trap_read(void *opaque, hwaddr addr, unsigned size)
 {
     TrapHook *hook = opaque;
     VFIOMsixTrap *trap = find_trap(hook, addr);
+    uint64_t value = 0;
 
     if (trap) {
         trap->reads++;
+        count_shared(hook, addr + hook->offset);
     }
-    return hook->real_ops->read(hook->real_opaque, addr, size);
+    for (unsigned at = 0; at < size; at += hook->step) {
+        unsigned part = MIN(size - at, hook->step);
+        uint64_t bits = hook->real_ops->read(hook->real_opaque, addr + at,
+                                             part);
+
+        value |= (bits & MAKE_64BIT_MASK(0, part * 8)) << (at * 8);
+    }
+    return value;
 }
 
 static void trap_write(void *opaque, hwaddr addr, uint64_t data, unsigned size)
@@ -89,12 +133,38 @@ static void trap_write(void *opaque, hwaddr addr, uint64_t data, unsigned size)
 
     if (trap) {
         trap->writes++;
+        count_shared(hook, addr + hook->offset);
     }
-    hook->real_ops->write(hook->real_opaque, addr, data, size);
+    for (unsigned at = 0; at < size; at += hook->step) {
+        unsigned part = MIN(size - at, hook->step);
+
+        hook->real_ops->write(hook->real_opaque, addr + at,
+                              (data >> (at * 8)) &
+                              MAKE_64BIT_MASK(0, part * 8), part);
+    }
+}
+
+/*
+ * Take 8 bytes at once where they are valid, and a driver's access comes here
+ * as one.  Without a maximum everything is valid.
+ */
+static void take_wide(TrapHook *hook)
+{
+    MemoryRegionOps *ops = &hook->ops;
+
+    hook->step = ops->impl.max_access_size ?: 4;
+    if (ops->endianness != DEVICE_LITTLE_ENDIAN) {
+        hook->step = 8;     /* as it comes */
+        return;
+    }
+    if (!ops->valid.max_access_size) {
+        ops->valid.max_access_size = 8;
+    }
+    ops->impl.max_access_size = MAX(hook->step, ops->valid.max_access_size);
 }
 
 static void hook_region(VFIOPCIDevice *vdev, MemoryRegion *mr, uint8_t bar,
-                        uint64_t offset)
+                        uint64_t offset, bool registers)
 {
     TrapHook *hook;
 
@@ -104,8 +174,9 @@ static void hook_region(VFIOPCIDevice *vdev, MemoryRegion *mr, uint8_t bar,
     hook = g_new(TrapHook, 1);
     *hook = (TrapHook) {
         .ops = *mr->ops, .real_ops = mr->ops, .real_opaque = mr->opaque,
-        .vdev = vdev, .bar = bar, .offset = offset,
+        .vdev = vdev, .registers = registers, .bar = bar, .offset = offset,
     };
+    take_wide(hook);
     hook->ops.read = trap_read;
     hook->ops.write = trap_write;
     mr->opaque = hook;
@@ -130,7 +201,7 @@ static void emulated_add(VFIOPCIDevice *vdev, GArray *emulated,
                          MemoryRegion *mr, uint8_t bar, uint64_t offset)
 {
     span_add(emulated, offset, memory_region_size(mr));
-    hook_region(vdev, mr, bar, offset);
+    hook_region(vdev, mr, bar, offset, false);
 }
 
 static void emulated_msix(VFIOPCIDevice *vdev, GArray *emulated, uint8_t bar)
@@ -145,10 +216,15 @@ static void emulated_msix(VFIOPCIDevice *vdev, GArray *emulated, uint8_t bar)
         emulated_add(vdev, emulated, &pdev->msix_table_mmio, bar,
                      msix->table_offset);
     }
+    if (msix->pba_bar != bar) {
+        return;
+    }
     /* Elsewhere it is enabled only while a masked vector is pending */
-    if (msix->pba_bar == bar && vfio_msix_relocated(vdev)) {
+    if (vfio_msix_relocated(vdev)) {
         emulated_add(vdev, emulated, &pdev->msix_pba_mmio, bar,
                      msix->pba_offset);
+    } else {
+        hook_region(vdev, &pdev->msix_pba_mmio, bar, msix->pba_offset, false);
     }
 }
 
@@ -179,7 +255,7 @@ static void mapped_add(VFIOPCIDevice *vdev, GArray *mapped, uint8_t bar,
         if (m->mmap) {
             span_add(mapped, m->offset,
                      small ? qemu_real_host_page_size() : m->size);
-            hook_region(vdev, &m->mem, bar, m->offset);
+            hook_region(vdev, &m->mem, bar, m->offset, true);
         }
     }
 }
@@ -193,6 +269,52 @@ static void trap_add(VFIOPCIDevice *vdev, uint8_t bar, TrapSpan span,
     };
 
     g_array_append_val(vdev->msix_state->traps, trap);
+}
+
+static bool traps_cover(VFIOPCIDevice *vdev, uint8_t bar, uint64_t at)
+{
+    GArray *traps = vdev->msix_state->traps;
+
+    for (guint i = 0; i < traps->len; i++) {
+        VFIOMsixTrap *t = &g_array_index(traps, VFIOMsixTrap, i);
+
+        if (t->bar == bar && at - t->offset < t->size) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The PBA's pages, as far as they do not trap anyway */
+static void trap_pba(VFIOPCIDevice *vdev, uint8_t bar)
+{
+    const MsixLayout *l = &vdev->msix_state->layout;
+    uint64_t page = l->host_page_size;
+    uint64_t end = l->pba_offset + msix_pba_size(l->entries);
+
+    if (!(vdev->pdev.cap_present & QEMU_PCI_CAP_MSIX) ||
+        vfio_msix_relocated(vdev) || l->pba_bar != bar) {
+        return;
+    }
+    for (uint64_t at = QEMU_ALIGN_DOWN(l->pba_offset, page); at < end;
+         at += page) {
+        VFIOMsixTrap trap = {
+            .bar = bar, .offset = at, .pba = true,
+            .size = MIN(page, vdev->bars[bar].size - at),
+        };
+
+        if (!traps_cover(vdev, bar, at)) {
+            g_array_append_val(vdev->msix_state->traps, trap);
+        }
+    }
+}
+
+static gint by_place(gconstpointer a, gconstpointer b)
+{
+    const VFIOMsixTrap *one = a, *two = b;
+
+    return one->bar != two->bar ? one->bar - two->bar :
+           one->offset < two->offset ? -1 : one->offset > two->offset;
 }
 
 static void traps_of_bar(VFIOPCIDevice *vdev, uint8_t bar)
@@ -212,7 +334,7 @@ static void traps_of_bar(VFIOPCIDevice *vdev, uint8_t bar)
     emulated_quirks(vdev, emulated, bar);
     mapped_add(vdev, mapped, bar, small);
     if (region->size && region->mem) {
-        hook_region(vdev, region->mem, bar, 0);
+        hook_region(vdev, region->mem, bar, 0, true);
     }
     spans = trap_spans(MAX(size, small ? page : 0), page, mapped, emulated);
     if (small && !(spans->len && !g_array_index(spans, TrapSpan, 0).begin)) {
@@ -224,6 +346,7 @@ static void traps_of_bar(VFIOPCIDevice *vdev, uint8_t bar)
         span.end = MIN(span.end, size);
         trap_add(vdev, bar, span, false);
     }
+    trap_pba(vdev, bar);
 }
 
 void vfio_msix_traps_init(VFIOPCIDevice *vdev)
@@ -237,4 +360,5 @@ void vfio_msix_traps_init(VFIOPCIDevice *vdev)
             traps_of_bar(vdev, i);
         }
     }
+    g_array_sort(s->traps, by_place);
 }
