@@ -32,6 +32,18 @@ if [ -t 1 ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
 else
     NM_RED='' NM_GREEN='' NM_YELLOW='' NM_BOLD='' NM_OFF=''
 fi
+# Messages go to standard error, which may be a file when the rest is not
+if [ -t 2 ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
+    NM_ERROR=$(printf '\033[31merror:\033[0m')
+    NM_WARNING=$(printf '\033[33mwarning:\033[0m')
+else
+    NM_ERROR=error: NM_WARNING=warning:
+fi
+
+# live: may a line of standard output be written over?
+live() {
+    [ -t 1 ] && [ "${TERM:-dumb}" != dumb ]
+}
 
 # say TEXT...: one line about what goes on
 say() {
@@ -39,18 +51,17 @@ say() {
 }
 
 warn() {
-    printf '%s: %swarning:%s %s\n' "$NM_PROG" "$NM_YELLOW" "$NM_OFF" "$*" >&2
+    printf '%s: %s %s\n' "$NM_PROG" "$NM_WARNING" "$*" >&2
 }
 
 # die TEXT...: one line with the error and its remedy, then stop
 die() {
-    printf '%s: %serror:%s %s\n' "$NM_PROG" "$NM_RED" "$NM_OFF" "$*" >&2
+    printf '%s: %s %s\n' "$NM_PROG" "$NM_ERROR" "$*" >&2
     exit 1
 }
 
 usage_error() {
-    printf '%s: %serror:%s %s (see %s -h)\n' \
-        "$NM_PROG" "$NM_RED" "$NM_OFF" "$*" "$NM_PROG" >&2
+    printf '%s: %s %s (see %s -h)\n' "$NM_PROG" "$NM_ERROR" "$*" "$NM_PROG" >&2
     exit 2
 }
 

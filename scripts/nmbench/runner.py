@@ -27,7 +27,8 @@ class Progress:
     """One line on standard error, rewritten on a terminal."""
 
     def __init__(self):
-        self._tty = sys.stderr.isatty()
+        self._tty = (sys.stderr.isatty()
+                     and os.environ.get('TERM', 'dumb') != 'dumb')
         self._width = 0
 
     def __call__(self, text):

@@ -17,6 +17,7 @@ SIGMAS = 3.0            # with some 20 settings, one in 40 sweeps is fooled
 MEDIAN_SIGMA = 1.2533   # of a median, in sigmas of the mean
 MAD_SIGMA = 1.4826      # of the median absolute deviation
 MIN_ROUNDS = 3
+STOPPED = 0.02          # of the rate there was: the load has ended
 
 
 class Slice:
@@ -58,6 +59,30 @@ class Verdict:
 
     def better(self):
         return self.gain > max(self.noise, math.log1p(LEAST_GAIN))
+
+
+def steady(slices, unit):
+    """Without those, in their order of time, during which the load stopped: as
+    the slices tell in which nothing was changed.  A setting that is just bad
+    stays, between two of them that are good."""
+    top = max((s.rate(unit) for s in slices if s.setting is None), default=0)
+
+    def alive(s):
+        return s is None or s.rate(unit) > STOPPED * top
+
+    before, ahead, after = None, [], None
+    for s in reversed(slices):
+        ahead.append(after)
+        after = s if s.setting is None else after
+    kept = []
+    for s, after in zip(slices, reversed(ahead)):
+        around = [s] if s.setting is None else [before, after]
+        if after is None:
+            around.append(s)        # nothing later tells
+        if top and all(map(alive, around)):
+            kept.append(s)
+        before = s if s.setting is None else before
+    return kept
 
 
 def pick_unit(slices):

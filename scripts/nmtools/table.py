@@ -6,9 +6,13 @@ import os
 import sys
 
 
+def terminal(stream):
+    """Does it understand escape sequences?"""
+    return stream.isatty() and os.environ.get('TERM') not in (None, '', 'dumb')
+
+
 def colour(stream=sys.stdout):
-    return (stream.isatty() and not os.environ.get('NO_COLOR')
-            and os.environ.get('TERM', 'dumb') != 'dumb')
+    return terminal(stream) and not os.environ.get('NO_COLOR')
 
 
 def paint(text, code, on):
@@ -40,6 +44,16 @@ def count(value):
 
 def decimal(value, digits=1):
     return '-' if value is None else f'{value:.{digits}f}'
+
+
+def shorten(text, width):
+    """Its two ends, which tell names apart."""
+    if len(text) <= width:
+        return text
+    if width < 4:
+        return text[:width]
+    left = (width - 1) // 2
+    return text[:left] + '..' + text[len(text) - (width - 2 - left):]
 
 
 def align(heads, rows, left=1):

@@ -153,7 +153,8 @@ def watch(options, source, view, stop):
 
 def look(options, monitor, stop):
     source = Source(monitor)
-    if options.json or options.batch or not sys.stdout.isatty():
+    if options.json or options.batch \
+            or not table.terminal(sys.stdout):
         watch(options, source, Plain(options, source.name), stop)
         return
     stop.watch(signal.SIGWINCH, signal.SIGTSTP)

@@ -2,6 +2,7 @@
 # SPDX-FileCopyrightText: nearmetal contributors
 """What iothread-top prints: rows, tables that fit, JSON; no I/O."""
 
+import os
 import time
 
 from . import table
@@ -34,6 +35,7 @@ COLUMNS = (
     ('POLICY', lambda r: r.get('poll-policy') or '-', 10),
 )
 WASTED_HEAD = 'WASTED %'
+NAME_LEAST = 12         # characters of an ID
 
 
 class Report:
@@ -86,6 +88,20 @@ def _natural(path):
     return (path[:len(path) - len(digits)], int(digits or 0))
 
 
+def short_names(rows, width):
+    """IDs that leave the figures their room: of a narrow terminal a quarter,
+    or as much as it takes to tell them apart."""
+    names = [row['id'] for row in rows]
+    same = len(os.path.commonprefix(names))
+    for room in range(max(NAME_LEAST, width // 4), width + 1):
+        ends = [table.shorten(name, room) for name in names]
+        differ = ['..' + name[same:][:room - 2] for name in names]
+        for short in (ends, differ):
+            if len(set(short)) == len(set(names)):
+                return short
+    return [table.shorten(name, width) for name in names]
+
+
 def fitting(lines, width):
     """Which columns fit WIDTH: all, or without the least important ones."""
     chosen = list(range(len(COLUMNS)))
@@ -103,9 +119,14 @@ def lines_of(rows, width=None, colour=False):
         return ['no IOThread: this VM was started without '
                 '-object iothread,id=ID'[:width]]
     heads = [head for head, _, _ in COLUMNS]
-    cells = table.align(heads, [[text(row) for _, text, _ in COLUMNS]
-                                for row in rows])
+    texts = [[text(row) for _, text, _ in COLUMNS] for row in rows]
+    cells = table.align(heads, texts)
     chosen = fitting(cells, width or 10000)
+    if len(chosen) < len(COLUMNS):
+        # Long names must not cost the figures
+        cells = table.align(heads, [[name] + text[1:] for name, text
+                                    in zip(short_names(rows, width), texts)])
+        chosen = fitting(cells, width)
     lines = []
     for number, line in enumerate(cells):
         parts = []

@@ -79,7 +79,7 @@ class Progress:
     def __init__(self, rounds, seconds):
         self._rounds = rounds
         self._seconds = seconds
-        self._live = sys.stderr.isatty()
+        self._live = table.terminal(sys.stderr)
         self._round = -1
 
     def __call__(self, number, setting, done):
@@ -126,15 +126,30 @@ def explain(runner, options, paths, present, settings, notes):
         f'ends by {end} in any case')
 
 
-def conclude(runner, options, settings, present):
-    unit = judge.pick_unit(runner.slices)
-    found = judge.verdicts(runner.slices, len(settings), unit, options.goal)
+def conclude(runner, options, settings, present, probed):
+    """PROBED: events and requests a second before all slices."""
+    most = max((s.rate('events') + s.rate('requests') for s in runner.slices),
+               default=0)
+    if most < judge.STOPPED * probed:
+        raise ToolError('the load ended before there was anything to compare; '
+                        'start again under a steady load')
+    unit = judge.pick_unit(judge.steady(runner.slices, 'events'))
+    slices = judge.steady(runner.slices, unit)
+    lost = len(runner.slices) - len(slices)
+    found = judge.verdicts(slices, len(settings), unit, options.goal)
     if not found:
-        raise ToolError('the load ended before there was anything to '
-                                'compare; start again under a steady load')
+        raise ToolError('the load ended before there was anything to compare; '
+                        'start again under a steady load')
+    if lost and max(v.rounds for v in found[1:]) < judge.MIN_ROUNDS:
+        raise ToolError(f'the load stopped: it was there in {len(slices)} of '
+                        f'{len(runner.slices)} slices, too few to compare; '
+                        'start again under a steady load')
+    if lost:
+        say(f'the load stopped meanwhile: {lost} of {len(runner.slices)} '
+            'slices do not count')
     return tunereport.Result(options.goal, settings, unit, found,
                              judge.recommend(found, options.goal), present,
-                             runner.idle)
+                             runner.idle, lost)
 
 
 def report(options, result):
@@ -192,7 +207,8 @@ def tune(options, trial, wanted, stop):
         finally:
             progress.end()
     complain(runner, settings)
-    result = conclude(runner, options, settings, present)
+    result = conclude(runner, options, settings, present,
+                      sum(load[path] for path in paths))
     if result.best:
         result.advice = advice.advise(present, result.setting(result.best),
                                       domain)

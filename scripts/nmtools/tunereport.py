@@ -10,13 +10,18 @@ UNITS = {'requests': ('REQ/S', 'CPU US/REQ', 'requests'),
          'events': ('EVENTS/S', 'CPU US/EVENT', 'events')}
 KEEP = 'keep what you have: nothing tried is better by more than {}'
 
-HINT_NOISE = 0.1
+UNSTEADY = ('keep what you have: the load swings by more than it has without '
+            'a cause, which hides what a setting does; start again under a '
+            'steady load')
+
+HINT_NOISE, MOST_NOISE = 0.1, 1.0
 
 
 class Result:
     """All of a run that is told in any form."""
 
-    def __init__(self, goal, settings, unit, found, best, present, idle):
+    def __init__(self, goal, settings, unit, found, best, present, idle,
+                 lost=0):
         self.goal = goal
         self.settings = settings
         self.unit = unit
@@ -24,6 +29,7 @@ class Result:
         self.best = best
         self.present = present
         self.idle = idle
+        self.lost = lost        # slices without the load
         self.advice = []
 
     def setting(self, verdict):
@@ -78,6 +84,8 @@ def verdict_line(result):
     """The recommendation, or why there is none."""
     if result.best is None:
         limit = max(judge.noise(result.found), judge.LEAST_GAIN)
+        if limit > MOST_NOISE:
+            return UNSTEADY
         text = KEEP.format(f'{100 * limit:.0f} % (noise of this load)')
         if limit > HINT_NOISE:
             text += '; more --rounds and --seconds tell smaller differences'
@@ -124,6 +132,7 @@ def as_json(result):
             'pareto': verdict.pareto}
     return {'goal': result.goal, 'unit': result.unit,
             'present': result.present, 'idle-slices': result.idle,
+            'stopped-slices': result.lost,
             'noise': _rounded(judge.noise(result.found)),
             'settings': [one(v) for v in result.found],
             'recommended': None if result.best is None

@@ -94,10 +94,10 @@ class Running:
 class Terminal:
     """A tool on a terminal of its own."""
 
-    def __init__(self, program, *args, size=(80, 24)):
+    def __init__(self, program, *args, size=(80, 24), term='xterm'):
         self.pid, self._fd = pty.fork()
         if self.pid == 0:
-            os.environ['TERM'] = 'xterm'
+            os.environ['TERM'] = term
             os.environ.pop('NO_COLOR', None)
             try:
                 # The size is there before the tool asks for it
