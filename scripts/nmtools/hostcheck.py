@@ -10,7 +10,7 @@ import os
 import sys
 
 from . import command, hostcheckkvm, hostcheckmem, hostcheckpci, hostcheckrdt
-from . import hostchecksec, hostcheckvirt, hostcheckvm, table
+from . import hostchecksec, hostchecktuned, hostcheckvirt, hostcheckvm, table
 from .command import printable
 from .hostcheckresult import (FAIL, PASS, SKIP, WARN, Host, Result, count,
                               skipped)
@@ -20,7 +20,8 @@ from .stop import Stop
 
 PROGRAM = 'host-check'
 CHECKS = (*hostcheckkvm.CHECKS, *hostcheckmem.CHECKS, *hostcheckpci.CHECKS,
-          *hostcheckrdt.CHECKS, *hostchecksec.CHECKS, *hostcheckvirt.CHECKS,
+          *hostchecktuned.CHECKS, *hostcheckrdt.CHECKS,
+          *hostchecksec.CHECKS, *hostcheckvirt.CHECKS,
           *hostcheckvm.CHECKS)
 FUNCTIONS = {name: function for name, _, function in CHECKS}
 OF_VM = [name for name, _, _ in hostcheckvm.CHECKS]

@@ -15,6 +15,7 @@ HALT_POLL_NS = 200000
 WORKQUEUE = '/sys/devices/virtual/workqueue/cpumask'
 CPUIDLE = '/sys/devices/system/cpu/cpuidle/'
 HALTPOLL_NS = '/sys/module/haltpoll/parameters/guest_halt_poll_ns'
+NO_KVM = 'KVM is not there: not loaded, turned off, or inside a VM'
 KERNEL_LINE = "add to the kernel's command line, then reboot: "
 
 
@@ -31,6 +32,8 @@ def optional(root, path):
 def halt_poll(host):
     if not host.root.present(KVM + 'halt_poll_ns'):
         return skipped('no ' + KVM + 'halt_poll_ns: KVM is not loaded')
+    if not host.kvm:
+        return skipped(NO_KVM)
     limit = host.root.number(KVM + 'halt_poll_ns')
     grow = optional(host.root, KVM + 'halt_poll_ns_grow')
     if limit == 0:
@@ -49,13 +52,13 @@ def halt_poll(host):
 
 
 def set_aside(host):
-    """CPUs that are isolated, and those that one thread of a VM is bound to:
-    two sets."""
+    """CPUs that are isolated, and those that a vCPU is bound to alone: two
+    sets.  QEMU's other threads, and IOThreads, may have CPUs of the host."""
     isolated = (cpu_file(host.root, '/sys/devices/system/cpu/isolated')
                 | cpu_file(host.root, '/sys/devices/system/cpu/nohz_full'))
     pinned = set()
     for vm in host.vms:
-        for thread in vm.threads:
+        for thread in vm.vcpus():
             if len(thread.cpus) == 1 < len(host.online):
                 pinned |= thread.cpus
     return isolated & host.online, pinned & host.online
@@ -90,6 +93,8 @@ def wfi_trap(host):
     """openEuler has a switch, Linux 6.11 an option; else KVM decides."""
     if host.arch != 'aarch64':
         return skipped('not an Arm host')
+    if not host.kvm:
+        return skipped(NO_KVM)
     switch = KVM + 'force_wfi_trap'
     if host.root.present(switch):
         if host.root.word(switch, ('Y', 'N')) == 'Y':
@@ -113,6 +118,8 @@ def vgic_v4(host):
     far: 'GICv4.1 support enabled'."""
     if host.arch != 'aarch64':
         return skipped('not an Arm host')
+    if not host.kvm:
+        return skipped(NO_KVM)
     value = host.parameters.get('kvm_arm.vgic_v4_enable')
     asked = f'kvm-arm.vgic_v4_enable={value}'
     if value not in TRUE:

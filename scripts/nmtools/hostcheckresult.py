@@ -12,6 +12,13 @@ from . import hostcheckcpus
 from .hostcheckroot import Unreadable
 
 PASS, WARN, FAIL, SKIP = 'PASS', 'WARN', 'FAIL', 'SKIP'
+DMI_NAMES = ('sys_vendor', 'product_name', 'chassis_vendor', 'board_vendor',
+             'bios_vendor')
+# What VMs call themselves, or are called by their clouds
+HYPERVISORS = ('QEMU', 'KVM', 'Amazon EC2', 'Google', 'OpenStack', 'KubeVirt',
+               'RHEV', 'oVirt', 'OpenShift Virtualization', 'SeaBIOS', 'VMware',
+               'Xen', 'Parallels', 'BHYVE', 'Apple Virtualization',
+               'Virtual Machine', 'Nutanix AHV')
 TRUE = ('1', 'y', 'Y', 't', 'T', 'on', 'On', 'ON', 'yes')
 
 
@@ -94,14 +101,31 @@ class Host:
             return 'hypervisor' in self.cpu_flags
         if self.device_tree_guest():
             return True
-        for name in ('sys_vendor', 'product_name'):
-            try:
-                text = self.root.text('/sys/class/dmi/id/' + name)
-            except Unreadable:
-                continue
-            if text.startswith(('QEMU', 'KVM', 'Amazon EC2', 'Google')):
-                return True
-        return False
+        # QEMU's configuration device, as ACPI has it
+        if self.root.present('/sys/bus/acpi/devices/QEMU0002:00'):
+            return True
+        if self.dmi('product_name').endswith('.metal'):
+            return False            # EC2's, which has its vendor's name, too
+        return any(self.dmi(name).startswith(HYPERVISORS)
+                   for name in DMI_NAMES)
+
+    def dmi(self, name):
+        """A name that the firmware gives, '' if it does not."""
+        try:
+            return self.root.text('/sys/class/dmi/id/' + name)
+        except Unreadable:
+            return ''
+
+    @functools.cached_property
+    def kvm(self):
+        """Can VMs run?  Where KVM is built in, as on Arm, its parameters are
+        there even if it is not: then only the device tells."""
+        if self.root.present('/dev/kvm'):
+            return True
+        device = '/sys/class/misc'
+        if self.root.present(device):
+            return self.root.present(device + '/kvm')
+        return self.root.present('/sys/module/kvm')
 
     def device_tree_guest(self):
         """The machine's name on QEMU and kvmtool; KVM's own node."""

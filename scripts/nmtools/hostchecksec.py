@@ -80,6 +80,29 @@ def label_of(host, vm, mode, others):
     return selinux(vm, label, others)
 
 
+def has_apparmor(host):
+    """Is AppArmor what this system has, rather than SELinux?"""
+    if host.root.present('/etc/selinux/config'):
+        return False
+    if host.root.present('/etc/apparmor.d'):
+        return True
+    try:
+        text = host.root.text('/etc/os-release')
+    except Unreadable:
+        return False
+    names = re.findall(r'^ID(?:_LIKE)?=(.*)$', text, re.M)
+    words = ' '.join(names).replace('"', '').replace("'", '').split()
+    return bool({'debian', 'ubuntu', 'suse', 'opensuse'} & set(words))
+
+
+def turn_on(host):
+    if has_apparmor(host):
+        return ('install apparmor; on the command line: apparmor=1 '
+                'security=apparmor')
+    return ('SELINUX=enforcing in /etc/selinux/config, selinux=1 on the '
+            'command line')
+
+
 def svirt(host):
     mode = protection(host)
     if mode is None and not (host.root.present('/sys/fs')
@@ -87,8 +110,7 @@ def svirt(host):
         return skipped('/sys/fs or /sys/module: does not exist')
     if mode is None:
         return warn('neither SELinux nor AppArmor: a VM that breaks out can '
-                    'reach the others', 'SELINUX=enforcing in '
-                    '/etc/selinux/config, selinux=1 on the command line')
+                    'reach the others', turn_on(host))
     if mode == 'permissive':
         return warn('SELinux is permissive: labels protect nothing',
                     'SELINUX=enforcing in /etc/selinux/config',

@@ -41,6 +41,8 @@ class FakeHost:
             node + 'node0/cpulist': '0-3', node + 'node1/cpulist': '4-7',
             '/etc/passwd': f'root:x:0:0::/:/bin/sh\n'
                            f'tss:x:{os.getuid()}:59::/:/sbin/nologin'})
+        if arch == 'aarch64' and not guest:
+            self.put({'/sys/class/misc/kvm': None})
         if guest and arch == 'aarch64':
             self.put({'/sys/class/dmi/id/sys_vendor': 'QEMU'})
         self.put(files or {})
@@ -69,8 +71,10 @@ class FakeHost:
             if mode:
                 os.chmod(path, int(mode, 8))
 
-    def vm(self, pid, name='vm1', vcpus=('4', '5'), label=None, more=()):
-        """A QEMU that runs, whose vCPUs may run on these CPUs."""
+    def vm(self, pid, name='vm1', vcpus=('4', '5'), label=None, more=(),
+           threads=()):
+        """A QEMU that runs, whose vCPUs may run on these CPUs; THREADS are
+        the others, (name, CPUs)."""
         argv = ['/usr/bin/qemu-system-x86_64', '-name',
                 f'guest={name},debug-threads=on', *more]
         proc = f'/proc/{pid}/'
@@ -80,6 +84,9 @@ class FakeHost:
         names = ['qemu-system-x86'] + [f'CPU {n}/KVM' for n in
                                        range(len(vcpus))]
         for number, (one, cpus) in enumerate(zip(names, ('0-7', *vcpus))):
+            self.put({f'{proc}task/{pid + number}/status':
+                      f'Name:\t{one}\nCpus_allowed_list:\t{cpus}'})
+        for number, (one, cpus) in enumerate(threads, len(names)):
             self.put({f'{proc}task/{pid + number}/status':
                       f'Name:\t{one}\nCpus_allowed_list:\t{cpus}'})
         return self
