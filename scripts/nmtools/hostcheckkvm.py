@@ -14,7 +14,7 @@ LONG_POLL_NS = 10_000_000
 HALT_POLL_NS = 200000
 WORKQUEUE = '/sys/devices/virtual/workqueue/cpumask'
 CPUIDLE = '/sys/devices/system/cpu/cpuidle/'
-HALTPOLL_NS = '/sys/module/haltpoll/parameters/guest_halt_poll_ns'
+HALTPOLL = '/sys/module/haltpoll/parameters/guest_halt_poll_'
 NO_KVM = 'KVM is not there: not loaded, turned off, or inside a VM'
 KERNEL_LINE = "add to the kernel's command line, then reboot: "
 
@@ -214,10 +214,16 @@ def guest_haltpoll(host):
             remedy = ('on the host kvm-hint-dedicated=on; or '
                       + KERNEL_LINE + 'cpuidle_haltpoll.force=Y')
         return warn(f'cpuidle driver {driver or "none"}', remedy)
-    limit = optional(host.root, HALTPOLL_NS)
+    limit = optional(host.root, HALTPOLL + 'ns')
     if limit == 0:
         return warn('haltpoll, but guest_halt_poll_ns is 0', 'let it poll',
-                    write(200000, HALTPOLL_NS))
+                    write(200000, HALTPOLL + 'ns'))
+    for name, value in (('grow', 2), ('grow_start', 50000)):
+        # A vCPU begins with 0, and stays there
+        if optional(host.root, HALTPOLL + name) == 0:
+            return warn(f'haltpoll, but guest_halt_poll_{name} is 0: it does '
+                        'not grow', 'let it grow',
+                        write(value, HALTPOLL + name))
     return passed('haltpoll' + (f', {limit} ns' if limit else ''))
 
 

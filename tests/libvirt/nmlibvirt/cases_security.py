@@ -268,6 +268,16 @@ def qemu_ga_blacklist(env):
     return blocked(env, '--blacklist=guest-file-open guest-file-close')
 
 
+@case('qemu-ga-list', AGENT, 'qemu-ga --blacklist ?')
+def qemu_ga_list(env):
+    done = subprocess.run([agent_of(env.qemu_dir), '--blacklist', '?'],
+                          capture_output=True, text=True, check=False)
+    names = done.stdout.split()
+    check(done.returncode == 0 and 'guest-file-open' in names,
+          f'no list of commands: {done.stdout}{done.stderr}')
+    return f'{len(names)} commands, a line each'
+
+
 # --- libvirt itself ---------------------------------------------------------
 
 @case('sandbox', SANDBOX, 'seccomp_sandbox at its default')

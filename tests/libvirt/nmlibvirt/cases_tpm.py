@@ -5,8 +5,8 @@
 import os
 import shutil
 
-from . import host_cannot
-from .suite import case, check, expect
+from . import host_cannot, libvirt_refuses
+from .suite import case, check, expect, refused
 
 SECTION = 'Trusted VM Boot'
 TPM = '''<tpm model='{model}'><backend type='emulator' version='2.0'/></tpm>'''
@@ -38,6 +38,18 @@ def vtpm_x86(env):
       "version='2.0'/> on virt")
 def vtpm_arm(env):
     return vtpm(env, 'aarch64', 'tpm-tis')
+
+
+@case('vtpm-arm-own', SECTION, "<tpm model='tpm-tis-device'><backend "
+      "type='emulator' version='2.0'/> on virt")
+def vtpm_arm_own(env):
+    guest = env.domain('aarch64', devices=TPM.format(model='tpm-tis-device'))
+    text = refused(guest.define, 'tpm-tis-device')
+    made = env.domain('aarch64', devices=TPM.format(model='tpm-tis'))
+    made.define()
+    check('"driver":"tpm-tis-device"' in made.command_line(),
+          'tpm-tis on virt is no tpm-tis-device')
+    raise libvirt_refuses(f"model='tpm-tis' makes it, on virt; {text}")
 
 
 @case('vtpm-crb', SECTION, "<tpm model='tpm-crb'><backend type='emulator' "

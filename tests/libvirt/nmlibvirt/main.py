@@ -20,7 +20,7 @@ from .document import write_document
 from .env import Env, folder_of_programs
 from .suite import CASES, run_case
 # pylint: disable=unused-import
-from . import (cases_iothread, cases_disk, cases_memory, cases_cpu,  # noqa
+from . import (cases_hostonly, cases_objects, cases_iothread, cases_disk, cases_memory, cases_cpu,  # noqa
                cases_hostdev, cases_tpm, cases_security, cases_density)
 
 DESCRIPTION = '''\
