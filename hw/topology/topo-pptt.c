@@ -111,10 +111,15 @@ static void append_caches(GByteArray *table, const TopoTree *tree,
 {
     *out = (NodeCaches) { };
     for (int kind = TOPO_L3; kind >= TOPO_L1D; kind--) {
-        const TopoCache *cache = &tree->caches[at[kind]];
+        const TopoCache *cache;
         uint32_t next = 0;
 
-        if (at[kind] == tree->cache_count || (int)cache->kind != kind ||
+        /* Without caches there is no array, and nothing to be in it */
+        if (at[kind] == tree->cache_count) {
+            continue;
+        }
+        cache = &tree->caches[at[kind]];
+        if ((int)cache->kind != kind ||
             home_level(tree, cache->level) != node->level) {
             continue;
         }

@@ -18,6 +18,11 @@
 #include <poll.h>
 #include "tpm-io.h"
 
+/* macOS has none; QEMU ignores SIGPIPE */
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0
+#endif
+
 int64_t tpm_io_now(void)
 {
     struct timespec ts;

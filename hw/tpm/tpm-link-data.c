@@ -18,6 +18,11 @@
 #include <poll.h>
 #include "tpm-link-private.h"
 
+/* macOS has none: a program started at this very moment might get a copy */
+#ifndef SOCK_CLOEXEC
+#define SOCK_CLOEXEC 0
+#endif
+
 /* A blob's body that is read only to throw it away may have this size */
 #define BLOB_SKIP_MAX   (16 * 1024 * 1024)
 

@@ -12,6 +12,8 @@
 #include <sys/auxv.h>
 #include <sys/utsname.h>
 #include "msix-report.h"
+#include "pci-ids.h"
+#include "pci-save.h"
 
 #define PROGRAM "msix-check"
 
@@ -20,9 +22,13 @@ enum { EXIT_USAGE = 2 };
 typedef struct Options {
     char *address;              /* NULL: all devices */
     char *sysfs;
-    uint64_t page_size;
-    bool mappable;
+    char *save;                 /* file for a copy; NULL: none */
+    char *pci_ids;              /* NULL: where distributions have it */
+    PciHost host;
+    uint64_t page_size;         /* 0: the host's */
+    bool not_mappable;
     MsixRequest request;
+    bool shared;
     bool json;
 } Options;
 
@@ -33,7 +39,9 @@ static const char help[] =
 "PCI device that is passed through (vfio-pci, x-msix-relocation)? Says\n"
 "  required        the device's layout is invalid, it cannot be used without\n"
 "  helps           registers share a host page with the table: they would trap\n"
-"  does not help   they do not, or relocating would not change it\n"
+"  not needed      none are known to\n"
+"  does not help   they do, but relocating would not change it, or only in a\n"
+"                  BAR whose place or size a driver may rely on\n"
 "  impossible      no BAR can take the table\n"
 "and why, to which BAR, and what to paste for QEMU and for libvirt. The decision\n"
 "is made by the code that QEMU's x-msix-relocation=auto has. Without BDF: a table\n"
@@ -41,8 +49,14 @@ static const char help[] =
 "\n"
 "  BDF              PCI address, 0000:01:00.0 or 01:00.0\n"
 "  --sysfs ROOT     read ROOT instead of /sys, for instance a copy\n"
-"  --page-size N    of the host, in bytes, or with K (default: this machine's)\n"
+"  --save FILE      write what is read here to FILE, a tar archive; elsewhere\n"
+"                   unpack it and use --sysfs sys\n"
+"  --page-size N    of the host, in bytes, or with K (default: this machine's,\n"
+"                   or that of the machine that a copy is from)\n"
 "  --not-mappable   the host's kernel is older than 4.16 (default: looked up)\n"
+"  --shared         registers were seen to share a page with the table: \"info\n"
+"                   vfio-msix\" of a VM counted accesses to them\n"
+"  --pci-ids FILE   names of models (default: hwdata's or pciutils' pci.ids)\n"
 "  --request BAR    auto, or bar0 to bar5 to see what that would do\n"
 "                   (default: auto)\n"
 "  --json           print an object, or without BDF a list of them\n"
@@ -51,16 +65,18 @@ static const char help[] =
 "From a device's folder in ROOT/bus/pci/devices it reads config, resource,\n"
 "vendor, device, class, numa_node and the link driver.\n"
 "\n"
-"JSON, for a device: address, vendor, device, class (numbers), nvme, driver (or\n"
-"null), numa-node (or -1), host-page-size, mappable, vectors, bars (a list of\n"
-"bar, size, ioport, mem64, prefetch, mmap), usable (a list of barN), requested,\n"
-"verdict (no-msix, required, helps, no-help, impossible), reason, relocated;\n"
-"with MSI-X also host-table and host-pba, where they are (bar, offset, size);\n"
-"if relocated is true also bar, new-bar, mem64, bar-size, table, pba, and the\n"
-"texts qemu and libvirt. Sizes and offsets are in bytes. Devices that cannot be\n"
-"read are named on standard error and are not in the list.\n"
+"JSON, for a device: address, vendor, device, class (numbers), nvme, driver and\n"
+"model (or null), numa-node (or -1), host-page-size, mappable, vectors, bars (a\n"
+"list of bar, size, ioport, mem64, prefetch, mmap), usable (a list of barN),\n"
+"requested, verdict (no-msix, required, helps, not-needed, no-help, impossible),\n"
+"reason, relocated; with MSI-X also host-table and host-pba, where they are (bar,\n"
+"offset, size); if relocated is true also bar, new-bar, mem64, prefetch,\n"
+"bar-size, table, pba, and the texts qemu and libvirt. Sizes and offsets are in\n"
+"bytes. Devices that cannot be read are named on standard error and are not in\n"
+"the list.\n"
 "\n"
-"Exit status: 0 answered, 1 impossible or not to be read, 2 wrong usage.\n"
+"Exit status: 0 answered, 1 impossible or not to be read, 2 wrong arguments, such\n"
+"as a device that is not there.\n"
 "\n"
 "Examples:\n"
 "  scripts/msix-check\n"
@@ -149,6 +165,12 @@ static bool take_value(Options *o, const char *name, const char *value)
     if (g_str_equal(name, "--sysfs")) {
         g_free(o->sysfs);
         o->sysfs = g_strdup(value);
+    } else if (g_str_equal(name, "--save")) {
+        g_free(o->save);
+        o->save = g_strdup(value);
+    } else if (g_str_equal(name, "--pci-ids")) {
+        g_free(o->pci_ids);
+        o->pci_ids = g_strdup(value);
     } else if (g_str_equal(name, "--page-size")) {
         o->page_size = value ? parse_page_size(value) : 0;
     } else if (g_str_equal(name, "--request")) {
@@ -172,7 +194,9 @@ static void parse_option(Options *o, int argc, char **argv, int *i)
                    *i + 1 < argc ? argv[*i + 1] : NULL)) {
         *i += !equals;
     } else if (g_str_equal(argv[*i], "--not-mappable")) {
-        o->mappable = false;
+        o->not_mappable = true;
+    } else if (g_str_equal(argv[*i], "--shared")) {
+        o->shared = true;
     } else if (g_str_equal(argv[*i], "--json")) {
         o->json = true;
     } else if (g_str_equal(argv[*i], "-h") ||
@@ -188,8 +212,10 @@ static Options parse_options(int argc, char **argv)
 {
     Options o = {
         .sysfs = g_strdup("/sys"),
-        .page_size = getauxval(AT_PAGESZ),
-        .mappable = kernel_maps_table(),
+        .host = {
+            .page_size = getauxval(AT_PAGESZ),
+            .mappable = kernel_maps_table(),
+        },
         .request = MSIX_REQUEST_AUTO,
     };
 
@@ -200,15 +226,25 @@ static Options parse_options(int argc, char **argv)
             set_address(&o, argv[i]);
         }
     }
+    pci_saved_host(o.sysfs, &o.host);
+    if (o.page_size) {
+        o.host.page_size = o.page_size;
+    }
+    if (o.not_mappable) {
+        o.host.mappable = false;
+    }
     return o;
 }
 
-static char *check(const Options *o, const char *address, MsixReport *report)
+/* @hidden: set if the device has more to it than this user can see */
+static char *check(const Options *o, const char *address, MsixReport *report,
+                   bool *hidden)
 {
     PciDevice dev;
-    char *error = pci_device_read(o->sysfs, address, o->page_size, &dev);
+    char *error = pci_device_read(o->sysfs, address, o->host.page_size, &dev);
 
     if (error) {
+        *hidden |= dev.hidden;
         return error;
     }
     if (dev.bridge) {
@@ -216,8 +252,10 @@ static char *check(const Options *o, const char *address, MsixReport *report)
         *report = (MsixReport) { .dev.bridge = true };
         return NULL;
     }
-    dev.layout.host_page_size = o->page_size;
-    dev.layout.mappable = o->mappable;
+    dev.layout.host_page_size = o->host.page_size;
+    dev.layout.mappable = o->host.mappable;
+    dev.layout.seen_sharing = o->shared;
+    dev.model = pci_ids_name(o->pci_ids, dev.vendor, dev.device);
     msix_report_make(&dev, o->request, report);
     return NULL;
 }
@@ -225,17 +263,21 @@ static char *check(const Options *o, const char *address, MsixReport *report)
 static int check_one(const Options *o)
 {
     MsixReport report = {};
-    g_autofree char *error = check(o, o->address, &report);
+    bool hidden = false;
+    g_autofree char *error = NULL;
     int status = EXIT_SUCCESS;
 
+    if (!pci_device_exists(o->sysfs, o->address)) {
+        usage("%s: there is no such device in %s", o->address, o->sysfs);
+    }
+    error = check(o, o->address, &report, &hidden);
     if (error) {
         complain("%s", error);
         return EXIT_FAILURE;
     }
     if (report.dev.bridge) {
-        complain("%s: a PCI bridge cannot be passed through; name a device "
-                 "behind it", o->address);
-        return EXIT_FAILURE;
+        usage("%s: a PCI bridge cannot be passed through; name a device "
+              "behind it", o->address);
     }
     if (o->json) {
         msix_report_json(&report, 0);
@@ -267,24 +309,68 @@ static void print_list_json(GPtrArray *reports)
     printf("\n]\n");
 }
 
+static GPtrArray *device_addresses(const Options *o)
+{
+    char *error = NULL;
+    GPtrArray *addresses = pci_device_addresses(o->sysfs, &error);
+
+    if (!addresses) {
+        usage("%s", error);
+    }
+    return addresses;
+}
+
+/* A copy without the capabilities would be of no use */
+static bool readable(const Options *o, const char *address)
+{
+    bool hidden = false;
+    MsixReport report = {};
+    g_autofree char *error = check(o, address, &report, &hidden);
+
+    msix_report_clear(&report);
+    return !hidden;
+}
+
+static int save(const Options *o)
+{
+    g_autoptr(GPtrArray) addresses = device_addresses(o);
+    g_autofree char *error = NULL;
+
+    for (unsigned i = 0; i < addresses->len; i++) {
+        if (!readable(o, addresses->pdata[i])) {
+            complain("--save: only root can read all of %s: run this as root",
+                     (char *)addresses->pdata[i]);
+            return EXIT_FAILURE;
+        }
+    }
+    error = pci_save(o->save, o->sysfs, addresses, &o->host);
+    if (error) {
+        complain("%s", error);
+        return EXIT_FAILURE;
+    }
+    printf("%s: %u devices; elsewhere: tar xf %s && scripts/msix-check "
+           "--sysfs sys\n", o->save, addresses->len, o->save);
+    return EXIT_SUCCESS;
+}
+
 static int check_all(const Options *o)
 {
     char *error = NULL;
-    g_autoptr(GPtrArray) addresses = pci_device_addresses(o->sysfs, &error);
+    g_autoptr(GPtrArray) addresses = device_addresses(o);
     g_autoptr(GPtrArray) reports = g_ptr_array_new_with_free_func(free_report);
+    unsigned hidden_count = 0;
     int status = EXIT_SUCCESS;
 
-    if (!addresses) {
-        complain("%s", error);
-        g_free(error);
-        return EXIT_FAILURE;
-    }
     for (unsigned i = 0; i < addresses->len; i++) {
         MsixReport *report = g_new0(MsixReport, 1);
+        bool hidden = false;
 
-        error = check(o, addresses->pdata[i], report);
+        error = check(o, addresses->pdata[i], report, &hidden);
         if (error) {
-            complain("%s", error);
+            hidden_count += hidden;
+            if (!hidden) {
+                complain("%s", error);
+            }
             g_free(error);
             status = EXIT_FAILURE;
         }
@@ -295,10 +381,14 @@ static int check_all(const Options *o)
             g_ptr_array_add(reports, report);
         }
     }
+    if (hidden_count) {
+        complain("%u device%s may have MSI-X, but only root can read that: run "
+                 "this as root", hidden_count, hidden_count > 1 ? "s" : "");
+    }
     if (o->json) {
         print_list_json(reports);
     } else {
-        msix_report_table(reports);
+        msix_report_table(reports, status != EXIT_SUCCESS);
     }
     return status;
 }
@@ -306,8 +396,11 @@ static int check_all(const Options *o)
 int main(int argc, char **argv)
 {
     Options o = parse_options(argc, argv);
-    int status = o.address ? check_one(&o) : check_all(&o);
+    int status = o.save ? save(&o) :
+                 o.address ? check_one(&o) : check_all(&o);
 
+    g_free(o.save);
+    g_free(o.pci_ids);
     g_free(o.address);
     g_free(o.sysfs);
     return status;

@@ -13,6 +13,7 @@ static const char *const verdict_names[] = {
     [MSIX_VERDICT_REQUIRED] = "required",
     [MSIX_VERDICT_HELPS] = "helps",
     [MSIX_VERDICT_NO_HELP] = "no-help",
+    [MSIX_VERDICT_NOT_NEEDED] = "not-needed",
     [MSIX_VERDICT_IMPOSSIBLE] = "impossible",
 };
 
@@ -21,6 +22,7 @@ static const char *const verdict_texts[] = {
     [MSIX_VERDICT_REQUIRED] = "required",
     [MSIX_VERDICT_HELPS] = "helps",
     [MSIX_VERDICT_NO_HELP] = "does not help",
+    [MSIX_VERDICT_NOT_NEEDED] = "not needed",
     [MSIX_VERDICT_IMPOSSIBLE] = "impossible",
 };
 
@@ -33,9 +35,11 @@ static MsixVerdict verdict_of(const MsixReport *r)
     case MSIX_NEED_REQUIRED:
         return MSIX_VERDICT_REQUIRED;
     case MSIX_NEED_HELPS:
-        return r->plan.relocate ? MSIX_VERDICT_HELPS : MSIX_VERDICT_IMPOSSIBLE;
+        return r->plan.relocate ? MSIX_VERDICT_HELPS : MSIX_VERDICT_NO_HELP;
     case MSIX_NEED_NO_HELP:
         return MSIX_VERDICT_NO_HELP;
+    case MSIX_NEED_NOT_NEEDED:
+        return MSIX_VERDICT_NOT_NEEDED;
     default:
         return MSIX_VERDICT_NO_MSIX;
     }
@@ -129,6 +133,16 @@ static char *libvirt_old_xml(const MsixReport *r)
         "  </qemu:commandline>\n", name, r->plan.bar);
 }
 
+/* "hostpci0" is the ID that Proxmox gives to the first of its devices */
+static void print_proxmox(const MsixReport *r)
+{
+    printf("\nProxmox VE (hostpciN as in the VM's configuration; with "
+           "nearmetal's QEMU):\n"
+           "  qm set VMID --hostpci0 %s,pcie=1 \\\n"
+           "    --args '-set device.hostpci0.x-msix-relocation=bar%u'\n",
+           r->dev.address, r->plan.bar);
+}
+
 static void print_indented(const char *text)
 {
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
@@ -153,6 +167,7 @@ static void print_paste(const MsixReport *r)
     printf("\nlibvirt before 8.2, with nearmetal's QEMU, instead of "
            "<qemu:override>:\n");
     print_indented(old);
+    print_proxmox(r);
 }
 
 /* ------------------------------------------------------------------------- */
@@ -182,10 +197,12 @@ static void print_place(const MsixReport *r)
     const MsixPlan *p = &r->plan;
     g_autofree char *size = msix_report_size(p->bar_size);
 
-    printf("  %-11s bar%u, %s: %s, %s; table at 0x%" PRIx32 ", PBA at 0x%"
+    printf("  %-11s bar%u, %s: %s, %s%s; table at 0x%" PRIx32 ", PBA at 0x%"
            PRIx32 "\n", "goes to:", p->bar,
            p->new_bar ? "which is free" : "made larger", size,
-           p->mem64 ? "64-bit" : "32-bit", p->table_offset, p->pba_offset);
+           p->mem64 ? "64-bit" : "32-bit",
+           p->prefetch ? ", prefetchable" : "", p->table_offset,
+           p->pba_offset);
 }
 
 static void print_msix(const MsixLayout *l)
@@ -218,11 +235,19 @@ void msix_report_print(const MsixReport *r)
     } else {
         printf("unknown\n");
     }
+    if (dev->model) {
+        printf("  %-11s %s\n", "model:", dev->model);
+    }
     printf("  %-11s pages of %s; the kernel %s the table's pages be mapped\n",
            "host:", page, l->mappable ? "lets" : "does not let");
     print_msix(l);
     printf("  %-11s %s: %s\n", "relocation:", verdict_texts[r->verdict],
            r->error ? r->error : r->reason);
+    if (r->verdict == MSIX_VERDICT_NOT_NEEDED) {
+        printf("  %-11s \"info vfio-msix\" in a running VM counts what traps; "
+               "if registers\n  %-11s beside the table do, ask again with "
+               "--shared\n", "", "");
+    }
     if (r->plan.relocate && !r->error) {
         print_place(r);
         print_paste(r);
@@ -245,24 +270,27 @@ static void print_row(const MsixReport *r)
     g_autofree char *node = g_strdup_printf("%d", dev->numa_node);
     g_autofree char *bar = g_strdup_printf("bar%u", r->plan.bar);
 
-    printf("%-13s %04x:%04x %-5s %-10s %4s %7u %-10s %-10s %-13s %s\n",
+    printf("%-13s %04x:%04x %-5s %-10s %4s %7u %-10s %-10s %-13s %-4s  %s\n",
            dev->address, dev->vendor, dev->device, l->nvme ? "nvme" : "other",
            dev->driver ? dev->driver : "-",
            dev->numa_node < 0 ? "-" : node, l->entries,
            l->entries ? table : "-", l->entries ? pba : "-",
            verdict_texts[r->verdict],
-           r->plan.relocate && !r->error ? bar : "-");
+           r->plan.relocate && !r->error ? bar : "-",
+           dev->model ? dev->model : "-");
 }
 
-void msix_report_table(GPtrArray *reports)
+void msix_report_table(GPtrArray *reports, bool hidden)
 {
     if (!reports->len) {
-        printf("no NVMe device, and none with MSI-X\n");
+        if (!hidden) {
+            printf("no NVMe device, and none with MSI-X\n");
+        }
         return;
     }
-    printf("%-13s %-9s %-5s %-10s %4s %7s %-10s %-10s %-13s %s\n", "ADDRESS",
-           "ID", "KIND", "DRIVER", "NODE", "VECTORS", "TABLE", "PBA",
-           "RELOCATION", "TO");
+    printf("%-13s %-9s %-5s %-10s %4s %7s %-10s %-10s %-13s %-4s  %s\n",
+           "ADDRESS", "ID", "KIND", "DRIVER", "NODE", "VECTORS", "TABLE", "PBA",
+           "RELOCATION", "TO", "MODEL");
     for (unsigned i = 0; i < reports->len; i++) {
         print_row(reports->pdata[i]);
     }
@@ -348,6 +376,7 @@ static void json_plan(int indent, const MsixReport *r)
     json_number(indent, "bar", p->bar);
     json_bool(indent, "new-bar", p->new_bar);
     json_bool(indent, "mem64", p->mem64);
+    json_bool(indent, "prefetch", p->prefetch);
     json_number(indent, "bar-size", p->bar_size);
     json_area(indent, "table", p->bar, p->table_offset,
               msix_table_size(entries));
@@ -366,6 +395,7 @@ static void json_device(int in, const PciDevice *dev)
     json_number(in, "class", dev->class_code);
     json_bool(in, "nvme", l->nvme);
     json_text(in, "driver", dev->driver);
+    json_text(in, "model", dev->model);
     json_number(in, "numa-node", dev->numa_node);
     json_number(in, "host-page-size", l->host_page_size);
     json_bool(in, "mappable", l->mappable);

@@ -15,6 +15,7 @@ typedef enum MsixVerdict {
     MSIX_VERDICT_REQUIRED,
     MSIX_VERDICT_HELPS,
     MSIX_VERDICT_NO_HELP,
+    MSIX_VERDICT_NOT_NEEDED,
     MSIX_VERDICT_IMPOSSIBLE,
 } MsixVerdict;
 
@@ -39,8 +40,8 @@ void msix_report_clear(MsixReport *report);
 /* All about one device, with what to paste */
 void msix_report_print(const MsixReport *report);
 
-/* One line each; @report: MsixReport */
-void msix_report_table(GPtrArray *reports);
+/* One line each; @reports: MsixReport; @hidden: some could not be read */
+void msix_report_table(GPtrArray *reports, bool hidden);
 
 /* A JSON object */
 void msix_report_json(const MsixReport *report, int indent);

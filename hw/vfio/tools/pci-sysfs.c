@@ -198,6 +198,7 @@ char *pci_parse_config(const uint8_t *config, size_t len, PciDevice *dev)
     }
     /* What the kernel shows to users other than root */
     if (len == CONFIG_HEADER && (config[CONFIG_STATUS] & STATUS_CAP_LIST)) {
+        dev->hidden = true;
         return g_strdup("config has only its first 64 bytes; run this as "
                         "root, or copy sysfs as root");
     }
@@ -309,6 +310,13 @@ static char *read_device(const char *folder, uint64_t page_size, PciDevice *dev)
            pci_parse_resource(resource, page_size, dev->layout.bar);
 }
 
+bool pci_device_exists(const char *root, const char *address)
+{
+    g_autofree char *folder = g_build_filename(root, DEVICES, address, NULL);
+
+    return g_file_test(folder, G_FILE_TEST_IS_DIR);
+}
+
 char *pci_device_read(const char *root, const char *address,
                       uint64_t page_size, PciDevice *dev)
 {
@@ -335,6 +343,7 @@ void pci_device_clear(PciDevice *dev)
 {
     g_clear_pointer(&dev->address, g_free);
     g_clear_pointer(&dev->driver, g_free);
+    g_clear_pointer(&dev->model, g_free);
 }
 
 static gint compare(gconstpointer a, gconstpointer b)

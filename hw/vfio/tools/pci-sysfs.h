@@ -23,6 +23,8 @@ typedef struct PciDevice {
     unsigned class_code;    /* 24 bits: class, subclass, interface */
     int numa_node;          /* -1: unknown */
     char *driver;           /* NULL: none */
+    char *model;            /* NULL: unknown; see pci-ids.h */
+    bool hidden;            /* only root can read all of config */
     bool bridge;
     MsixLayout layout;      /* but host_page_size and mappable */
 } PciDevice;
@@ -63,6 +65,8 @@ char *pci_parse_config(const uint8_t *config, size_t len, PciDevice *dev);
  */
 char *pci_device_read(const char *root, const char *address,
                       uint64_t page_size, PciDevice *dev);
+
+bool pci_device_exists(const char *root, const char *address);
 
 void pci_device_clear(PciDevice *dev);
 
