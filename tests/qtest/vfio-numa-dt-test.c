@@ -81,6 +81,10 @@ static void test_dt(void)
              DEV("d1", ON_0 ",numa-node=1"), 1,
              "the host tells no NUMA node of the device; the guest sees the "
              "device on node 1");
+    /* Given for all, a number gives way to that of a device */
+    place_dt(TWO " -global vfio-pci.numa-node=0" DEV("d0", ON_0 ",numa-node=1")
+             DEV("d1", ON_UNKNOWN), 1, "0000:02:00.0: numa-node=0: the device "
+             "belongs on node 0, but the guest sees it on node 1");
     place_dt(NODES("", BIND_0) DEV("d0", ON_UNKNOWN ",numa-node=auto")
              DEV("d1", ON_0), -1, "the guest sees the device on no node");
 }

@@ -258,6 +258,91 @@ static void test_acpi_off(void)
           "but the guest sees it on no node");
 }
 
+/* The same remedy as for a number */
+static void test_hotplug_auto(void)
+{
+    QTestState *qts = start(machine, NODES("", BIND_0) PXB(1));
+    g_autofree char *number = plug(qts, "d0", "0000:01:00.0", NULL, "1");
+    g_autofree char *automatic = plug(qts, "d0", "0000:01:00.0", NULL, "auto");
+
+    g_assert_nonnull(number);
+    g_assert_nonnull(automatic);
+    g_assert_nonnull(strstr(number, "start the VM with: -device pcie-root-port"));
+    g_assert_true(g_str_has_prefix(number, "numa-node=1: "));
+    g_assert_true(g_str_has_prefix(automatic, "numa-node=auto: "));
+    g_assert_cmpstr(strchr(automatic, ' '), ==, strchr(number, ' '));
+    qtest_quit(qts);
+}
+
+/* For all devices it is a wish: those that cannot have it go without */
+static void test_global(void)
+{
+#define ALL(n) " -global vfio-pci.numa-node=" #n
+    QTestState *qts = start(machine, TWO BOTH ALL(1) DEV("d0", ON_0)
+                            DEV("d1", ON_UNKNOWN));
+
+    assert_on(qts, "d0", "rp1", 1);
+    assert_on(qts, "d1", "pcie.0", -1);
+    assert_said("warning: vfio 0000:02:00.0: numa-node=1: the device belongs "
+                "on node 1, but the guest sees it on no node");
+    qtest_quit(qts);
+    place(machine, TWO BOTH ALL(7) DEV("d0", ON_0), "pcie.0", -1,
+          "numa-node=7: the guest has NUMA nodes 0 to 1; the guest sees the "
+          "device on no node");
+    place(machine, MAIN_PORT ALL(0) DEV("d0", ON_0), "pcie.0", -1,
+          "numa-node=0: the guest has no NUMA nodes");
+    place(machine, TWO BOTH ALL(1) DEV("d0", ON_0 ",bus=rp0"), "rp0", 0,
+          "numa-node=1: the device belongs on node 1, but the guest sees it on "
+          "node 0, that of bus 'rp0'");
+    place(machine, TWO BOTH ALL(1) DEV("d0", ON_0 ",addr=5"), "pcie.0", -1,
+          "below a root port there is slot 0 only: leave out addr=");
+    place(machine, TWO BOTH ALL(1) DEV("d0", ON_0 ",numa-node=0"), "rp0", 0,
+          NULL);
+    g_free(refuse(machine, TWO BOTH ALL(1) DEV("d0", ON_0 ",numa-node=7"),
+                  "numa-node=7 is out of range"));
+}
+
+/* Functions of a device share the port of function 0, or are refused */
+static void test_functions(void)
+{
+#define SECOND_PORT " -device pcie-root-port,id=rp2,bus=pxb1,chassis=2,slot=2"
+#define F0(id, host) DEV(id, host ",numa-node=1,addr=0.0,multifunction=on")
+#define F1(id, host) DEV(id, host ",numa-node=1,addr=0.1")
+    QTestState *qts = start(machine, TWO BOTH SECOND_PORT
+                            F0("d0", FUNCTION_0) F1("d1", FUNCTION_1));
+
+    assert_on(qts, "d0", "rp1", 1);
+    assert_on(qts, "d1", "rp1", 1);
+    qtest_quit(qts);
+
+    /* By the host's slot, where others might be meant */
+    qts = start(machine, TWO BOTH SECOND_PORT F0("other", ON_0)
+                F0("d0", FUNCTION_0) F1("d1", FUNCTION_1));
+    assert_on(qts, "other", "rp1", 1);
+    assert_on(qts, "d0", "rp2", 1);
+    assert_on(qts, "d1", "rp2", 1);
+    qtest_quit(qts);
+
+    /* Any device, if there is one only */
+    qts = start(machine, TWO BOTH SECOND_PORT F0("d0", ON_0)
+                F1("d1", ON_UNKNOWN));
+    assert_on(qts, "d1", "rp1", 1);
+    qtest_quit(qts);
+
+    g_free(refuse(machine, TWO BOTH SECOND_PORT F0("d0", ON_0)
+                  F0("d2", FUNCTION_0) F1("d1", ON_UNKNOWN),
+                  "numa-node=1: addr=0.1: 2 ports on node 1 have a function 0 "
+                  "with multifunction=on: name one by bus="));
+    g_free(refuse(machine, TWO BOTH F1("d1", FUNCTION_1),
+                  "numa-node=1: addr=0.1: no port on node 1 has a function 0"));
+    g_free(refuse(machine, TWO BOTH DEV("d0", FUNCTION_0 ",numa-node=1")
+                  F1("d1", FUNCTION_1),
+                  "no port on node 1 has a function 0 with multifunction=on"));
+    g_free(refuse(machine, TWO BOTH DEV("d0", ON_0 ",numa-node=1,addr=5"),
+                  "numa-node=1: addr=5.0: below a root port there is slot 0 "
+                  "only"));
+}
+
 static void add_tests(void)
 {
     qtest_add_func("/vfio-numa/pick", test_pick);
@@ -274,6 +359,9 @@ static void add_tests(void)
     qtest_add_func("/vfio-numa/auto-unknown", test_auto_unknown);
     qtest_add_func("/vfio-numa/hotplug", test_hotplug);
     qtest_add_func("/vfio-numa/hotplug-port", test_hotplug_port);
+    qtest_add_func("/vfio-numa/hotplug-auto", test_hotplug_auto);
+    qtest_add_func("/vfio-numa/global", test_global);
+    qtest_add_func("/vfio-numa/functions", test_functions);
     if (g_str_equal(qtest_get_arch(), "x86_64")) {
         qtest_add_func("/vfio-numa/acpi-off", test_acpi_off);
     }

@@ -121,9 +121,8 @@ void place(const char *on, const char *options, const char *bus,
     qtest_quit(qts);
 }
 
-/* Returns: the error's text, or NULL */
-static char *plug(QTestState *qts, const char *id, const char *host,
-                  const char *bus)
+char *plug(QTestState *qts, const char *id, const char *host, const char *bus,
+           const char *node)
 {
     QDict *args = qdict_new(), *rsp;
     char *text = NULL;
@@ -131,7 +130,7 @@ static char *plug(QTestState *qts, const char *id, const char *host,
     qdict_put_str(args, "driver", "vfio-pci");
     qdict_put_str(args, "id", id);
     qdict_put_str(args, "host", host);
-    qdict_put_str(args, "numa-node", "1");
+    qdict_put_str(args, "numa-node", node);
     if (bus) {
         qdict_put_str(args, "bus", bus);
     }
@@ -146,7 +145,7 @@ static char *plug(QTestState *qts, const char *id, const char *host,
 void assert_plug(QTestState *qts, const char *id, const char *host,
                         const char *bus, const char *error)
 {
-    g_autofree char *text = plug(qts, id, host, bus);
+    g_autofree char *text = plug(qts, id, host, bus, "1");
 
     if (error) {
         g_test_message("expected: %s", error);
@@ -163,7 +162,8 @@ static void set_up(bool arm)
     static const char devices[] =
         "0000:01:00.0 bar0=16K,mem64 msix=4 table=0:0x2000 pba=0:0x3000"
         " numa-node=0\n"
-        "0000:02:00.0 bar0=16K,mem64 msix=4 table=0:0x2000 pba=0:0x3000\n";
+        "0000:02:00.0 bar0=16K,mem64 msix=4 table=0:0x2000 pba=0:0x3000\n"
+        "0000:03:00.0 bar0=16K,mem64\n0000:03:00.1 bar0=16K,mem64\n";
 
     dir = g_dir_make_tmp("vfio-numa.XXXXXX", NULL);
     g_assert_nonnull(dir);

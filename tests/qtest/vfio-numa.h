@@ -12,6 +12,9 @@
 /* The host devices: on node 0 and on an unknown one, as sysfs tells */
 #define ON_0            "host=0000:01:00.0"
 #define ON_UNKNOWN      "host=0000:02:00.0"
+/* Two functions of one device */
+#define FUNCTION_0      "host=0000:03:00.0"
+#define FUNCTION_1      "host=0000:03:00.1"
 
 #define PXB(n)  " -device pxb-pcie,id=pxb" #n ",bus=pcie.0,bus_nr=1" #n "0" \
                 ",numa_node=" #n
@@ -58,6 +61,13 @@ void assert_on(QTestState *qts, const char *id, const char *bus, int node);
 /* Start, with d0 on @bus and @node and @words on stderr, and quit */
 void place(const char *on, const char *options, const char *bus, int node,
            const char *words);
+
+/*
+ * Plug a device with numa-node=@node; @bus may be NULL.  Returns: the error's
+ * text, or NULL
+ */
+char *plug(QTestState *qts, const char *id, const char *host, const char *bus,
+           const char *node);
 
 /* Plug a device with numa-node=1; @bus may be NULL; @error: what is said */
 void assert_plug(QTestState *qts, const char *id, const char *host,

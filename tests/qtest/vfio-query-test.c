@@ -183,6 +183,103 @@ static void test_quirk(void)
     vfio_run_end(&run);
 }
 
+/* 8 bytes at once are one access, though the table takes 4 at a time */
+static void test_wide(void)
+{
+    uint64_t table;
+    VfioRun run;
+
+    if (!vfio_run_device(&run, ADDRESS NVME, "")) {
+        return;
+    }
+    table = run.dev->bar[0].address + TABLE_AT;
+    qtest_writeq(run.qts, table, 0x12345678fee00000);
+    g_assert_cmpint(trapped(run.qts, TABLE_AT, "writes"), ==, 1);
+    g_assert_cmphex(vfio_device_read(run.dev, 0, TABLE_AT), ==, 0xfee00000);
+    g_assert_cmphex(vfio_device_read(run.dev, 0, TABLE_AT + 4), ==,
+                    0x12345678);
+    g_assert_cmphex(qtest_readq(run.qts, table), ==, 0x12345678fee00000);
+    g_assert_cmpint(trapped(run.qts, TABLE_AT, "reads"), ==, 3);
+    /* Registers beside it */
+    qtest_writeq(run.qts, table + 0xff0, 0x1122334455667788);
+    g_assert_cmpint(trapped(run.qts, TABLE_AT, "writes"), ==, 2);
+    g_assert_cmphex(vfio_host_read(run.host, ADDRESS, 0, TABLE_AT + 0xff4), ==,
+                    0x11223344);
+    vfio_run_end(&run);
+}
+
+static QDict *expect_shared(VfioRun *run, int64_t accesses)
+{
+    QDict *info = vfio_query(run->qts, "dev");
+
+    g_assert_cmpint(qdict_get_int(info, "shared-accesses"), ==, accesses);
+    return info;
+}
+
+#define WIFI "page-size=4K\n" ADDRESS " class=028000 bar0=16K,mem64 msix=16 " \
+             "table=0:0x2000 pba=0:0x3000"
+
+/* Registers in the table's page, which no specification tells of */
+static void test_shared(void)
+{
+    const char *reason;
+    QDict *info;
+    VfioRun run;
+
+    if (!vfio_run_device(&run, WIFI, ",x-msix-relocation=auto")) {
+        return;
+    }
+    info = expect_shared(&run, 0);
+    g_assert_cmpstr(qdict_get_str(info, "reason"), ==, "no other registers "
+                    "are known in the host pages of table and PBA");
+    qobject_unref(info);
+    vfio_device_write(run.dev, 0, 0x2000, 1);
+    vfio_device_write(run.dev, 0, 0x1000, 1);
+    qobject_unref(expect_shared(&run, 0));
+    vfio_device_write(run.dev, 0, 0x2808, 1);
+    vfio_device_write(run.dev, 0, 0x2800, 1);
+    vfio_device_read(run.dev, 0, 0x2800);
+    info = expect_shared(&run, 3);
+    reason = qdict_get_str(info, "reason");
+    g_test_message("%s", reason);
+    g_assert_nonnull(strstr(reason, "3 times, first at 0x2808 of BAR 0"));
+    g_assert_nonnull(strstr(reason, "x-msix-relocation=bar2 would end that"));
+    qobject_unref(info);
+    vfio_run_end(&run);
+
+    g_assert_true(vfio_run_device(&run, WIFI, ",x-msix-relocation=bar2"));
+    vfio_device_write(run.dev, 0, 0x2800, 1);
+    qobject_unref(expect_shared(&run, 0));
+    g_assert_cmphex(vfio_host_read(run.host, ADDRESS, 0, 0x2800), ==, 1);
+    vfio_run_end(&run);
+}
+
+/* The PBA traps while a masked vector is pending, and is listed then */
+static void test_pba_page(void)
+{
+    VfioRun run;
+
+    if (!vfio_run_device(&run, ADDRESS NVME, "")) {
+        return;
+    }
+    vfio_device_msix_enable(run.dev);
+    vfio_device_set_vector(run.dev, 0, vfio_device_mailbox(0), 1);
+    vfio_device_mask(run.dev, 0, false);
+    vfio_device_mask(run.dev, 0, true);
+    g_assert_cmpint(trapped(run.qts, 0x30000, "reads"), ==, -1);
+    vfio_host_fire(run.host, ADDRESS, 0);
+    while (trapped(run.qts, 0x30000, "reads") < 0) {
+        g_usleep(1000);
+    }
+    g_assert_cmpint(trapped(run.qts, 0x30000, "reads"), ==, 0);
+    g_assert_true(vfio_device_pending(run.dev, 0));
+    g_assert_cmpint(trapped(run.qts, 0x30000, "reads"), >, 0);
+    vfio_device_mask(run.dev, 0, false);
+    /* It has trapped, which is still told */
+    g_assert_cmpint(trapped(run.qts, 0x30000, "reads"), >, 0);
+    vfio_run_end(&run);
+}
+
 static void assert_property(QTestState *qts, const char *name,
                             const char *expected)
 {
@@ -248,6 +345,9 @@ int main(int argc, char **argv)
     qtest_add_func("/vfio-query/counters", test_counters);
     qtest_add_func("/vfio-query/unmapped-bar", test_unmapped_bar);
     qtest_add_func("/vfio-query/quirk", test_quirk);
+    qtest_add_func("/vfio-query/wide", test_wide);
+    qtest_add_func("/vfio-query/shared", test_shared);
+    qtest_add_func("/vfio-query/pba-page", test_pba_page);
     qtest_add_func("/vfio-query/siblings", test_siblings);
 
     return g_test_run();
