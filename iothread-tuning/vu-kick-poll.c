@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 nearmetal contributors */
 #include "qemu/osdep.h"
+#include "qemu/atomic.h"
+#include "qemu/bswap.h"
 #include "iothread-tuning/vu-kick-poll.h"
 
 static VuKickPoll *poll_of(EventNotifier *notifier)
@@ -27,12 +29,27 @@ static bool vu_kick_poll_check(void *opaque)
            !vu_queue_empty(poll->dev, vq);
 }
 
+/*
+ * With VIRTIO_RING_F_EVENT_IDX a driver kicks when it passes the avail_event
+ * that was asked for last, even if notifications have been disabled since.  Put
+ * it behind the driver, so that beginning to poll does not cost a kick.
+ */
+static void pass_avail_event(VuDev *dev, VuVirtq *vq)
+{
+    uint16_t *avail_event = (uint16_t *)&vq->vring.used->ring[vq->vring.num];
+
+    if (dev->features & (1ull << VIRTIO_RING_F_EVENT_IDX)) {
+        qatomic_set(avail_event, cpu_to_le16(vq->last_avail_idx - 1));
+    }
+}
+
 static void vu_kick_poll_begin(EventNotifier *notifier)
 {
     VuKickPoll *poll = poll_of(notifier);
     VuVirtq *vq = vu_get_queue(poll->dev, poll->queue);
 
     if (!poll->quiet && ring_is_mapped(poll, vq)) {
+        pass_avail_event(poll->dev, vq);
         vu_queue_set_notification(poll->dev, vq, false);
         poll->quiet = true;
     }
@@ -60,29 +77,31 @@ void vu_kick_poll_attach(VuKickPoll *poll, AioContext *ctx,
                          EventNotifierHandler *on_kick,
                          EventNotifierHandler *on_poll_ready)
 {
-    bool again = poll->attached;
-
-    poll->attached = true;
-    qatomic_store_release(&poll->resync, again);
+    qatomic_store_release(&poll->resync, true);
     aio_set_event_notifier(ctx, &poll->notifier, on_kick, vu_kick_poll_check,
                            on_poll_ready);
     aio_set_event_notifier_poll(ctx, &poll->notifier, vu_kick_poll_begin,
                                 vu_kick_poll_end);
-    if (again) {
-        event_notifier_set(&poll->notifier);
-    }
+    event_notifier_set(&poll->notifier);
 }
 
 void vu_kick_poll_kicked(VuKickPoll *poll)
 {
     VuVirtq *vq = vu_get_queue(poll->dev, poll->queue);
 
-    if (qatomic_load_acquire(&poll->resync)) {
+    if (qatomic_load_acquire(&poll->resync) && ring_is_mapped(poll, vq)) {
         poll->resync = false;
         poll->quiet = false;
-        if (ring_is_mapped(poll, vq)) {
-            vu_queue_set_notification(poll->dev, vq, true);
-        }
+        vu_queue_set_notification(poll->dev, vq, true);
+    }
+}
+
+void vu_kick_poll_retry_resync(VuKickPoll *poll)
+{
+    VuVirtq *vq = vu_get_queue(poll->dev, poll->queue);
+
+    if (qatomic_load_acquire(&poll->resync) && ring_is_mapped(poll, vq)) {
+        event_notifier_set(&poll->notifier);
     }
 }
 

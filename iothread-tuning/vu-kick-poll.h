@@ -13,8 +13,11 @@
  * Runs in the AioContext's thread, which owns all fields, except that
  * vu_kick_poll_attach() may be called by the main thread while the queue is not
  * attached.  The AioContext's thread may still be about to begin polling for
- * the old attachment then.  So attaching again leaves @quiet alone and asks for
+ * the old attachment then.  So attaching leaves @quiet alone and asks for
  * @resync, by a kick: that is handled after whatever the old attachment did.
+ *
+ * The first attachment does the same: the ring may come from a process that was
+ * killed while it polled, and says "do not kick" then.
  */
 #ifndef IOTHREAD_TUNING_VU_KICK_POLL_H
 #define IOTHREAD_TUNING_VU_KICK_POLL_H
@@ -28,8 +31,7 @@ typedef struct VuKickPoll {
     VuDev *dev;
     int queue;                  /* index in @dev */
     bool quiet;                 /* the driver was asked not to kick */
-    bool attached;              /* has been; of whoever attaches */
-    bool resync;                /* what @quiet says may be out of date */
+    bool resync;                /* what @quiet and the ring say may be stale */
 } VuKickPoll;
 
 /* @kick_fd: an eventfd, must stay open until detached */
@@ -41,8 +43,8 @@ void vu_kick_poll_init(VuKickPoll *poll, VuDev *dev, int kick_fd, int queue);
  * @on_poll_ready: called with it when polling has found a request.  The kick fd
  *                 may be readable then or not, and is left alone.
  *
- * aio_set_fd_handler() with the kick fd detaches it.  Attached again, @on_kick
- * is called once without a kick of the driver's.
+ * aio_set_fd_handler() with the kick fd detaches it.  @on_kick is called once
+ * without a kick of the driver's.
  */
 void vu_kick_poll_attach(VuKickPoll *poll, AioContext *ctx,
                          EventNotifierHandler *on_kick,
@@ -58,6 +60,9 @@ void vu_kick_poll_stop(VuKickPoll *poll);
 
 /* To be called by on_kick first: a new attachment lets the driver kick again */
 void vu_kick_poll_kicked(VuKickPoll *poll);
+
+/* To be called after a control message: it may have mapped the ring only now */
+void vu_kick_poll_retry_resync(VuKickPoll *poll);
 
 /* To be called from on_poll_ready: processes the requests that are there */
 void vu_kick_poll_run(VuKickPoll *poll);
