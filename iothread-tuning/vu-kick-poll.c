@@ -67,19 +67,24 @@ static void vu_kick_poll_end(EventNotifier *notifier)
     poll->quiet = false;
 }
 
-void vu_kick_poll_init(VuKickPoll *poll, VuDev *dev, int kick_fd, int queue)
+void vu_kick_poll_init(VuKickPoll *poll, VuDev *dev, int kick_fd, int queue,
+                       EventNotifierHandler *on_kick,
+                       EventNotifierHandler *on_poll_ready)
 {
-    *poll = (VuKickPoll) { .dev = dev, .queue = queue };
+    *poll = (VuKickPoll) {
+        .dev = dev,
+        .queue = queue,
+        .on_kick = on_kick,
+        .on_poll_ready = on_poll_ready,
+    };
     event_notifier_init_fd(&poll->notifier, kick_fd);
 }
 
-void vu_kick_poll_attach(VuKickPoll *poll, AioContext *ctx,
-                         EventNotifierHandler *on_kick,
-                         EventNotifierHandler *on_poll_ready)
+void vu_kick_poll_attach(VuKickPoll *poll, AioContext *ctx)
 {
     qatomic_store_release(&poll->resync, true);
-    aio_set_event_notifier(ctx, &poll->notifier, on_kick, vu_kick_poll_check,
-                           on_poll_ready);
+    aio_set_event_notifier(ctx, &poll->notifier, poll->on_kick,
+                           vu_kick_poll_check, poll->on_poll_ready);
     aio_set_event_notifier_poll(ctx, &poll->notifier, vu_kick_poll_begin,
                                 vu_kick_poll_end);
     event_notifier_set(&poll->notifier);

@@ -30,25 +30,30 @@ typedef struct VuKickPoll {
     EventNotifier notifier;     /* the queue's kick fd, which is not ours */
     VuDev *dev;
     int queue;                  /* index in @dev */
+    EventNotifierHandler *on_kick;
+    EventNotifierHandler *on_poll_ready;
     bool quiet;                 /* the driver was asked not to kick */
     bool resync;                /* what @quiet and the ring say may be stale */
 } VuKickPoll;
 
-/* @kick_fd: an eventfd, must stay open until detached */
-void vu_kick_poll_init(VuKickPoll *poll, VuDev *dev, int kick_fd, int queue);
-
 /**
- * vu_kick_poll_attach: wait for requests in @ctx
+ * vu_kick_poll_init: describe the queue
+ * @kick_fd: an eventfd, must stay open until detached
  * @on_kick: called with the notifier when the driver has kicked
  * @on_poll_ready: called with it when polling has found a request.  The kick fd
  *                 may be readable then or not, and is left alone.
+ */
+void vu_kick_poll_init(VuKickPoll *poll, VuDev *dev, int kick_fd, int queue,
+                       EventNotifierHandler *on_kick,
+                       EventNotifierHandler *on_poll_ready);
+
+/**
+ * vu_kick_poll_attach: wait for requests in @ctx
  *
  * aio_set_fd_handler() with the kick fd detaches it.  @on_kick is called once
  * without a kick of the driver's.
  */
-void vu_kick_poll_attach(VuKickPoll *poll, AioContext *ctx,
-                         EventNotifierHandler *on_kick,
-                         EventNotifierHandler *on_poll_ready);
+void vu_kick_poll_attach(VuKickPoll *poll, AioContext *ctx);
 
 /**
  * vu_kick_poll_stop: the driver shall kick again

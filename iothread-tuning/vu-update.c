@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Copyright (C) 2026 nearmetal contributors */
+#include "qemu/osdep.h"
+#include "block/aio-wait.h"
+#include "qemu/vhost-user-server.h"
+
+/* The coroutine that serves the connection shall look at what has changed */
+static void wake_server(VuServer *server)
+{
+    if (server->in_qio_channel_yield) {
+        qio_channel_wake_read(server->ioc);
+    } else if (server->update.in_payload && !server->quiescing) {
+        /* A client that never sends the rest has no claim to more */
+        qio_channel_shutdown(server->ioc, QIO_CHANNEL_SHUTDOWN_BOTH, NULL);
+    }
+}
+
+static void attach_watches(VuServer *server)
+{
+    VuFdWatch *watch;
+
+    QTAILQ_FOREACH(watch, &server->vu_fd_watches, next) {
+        vu_kick_poll_attach(&watch->poll, server->ctx);
+    }
+    server->update.attached = true;
+}
+
+static void detach_watches(VuServer *server)
+{
+    VuFdWatch *watch;
+
+    QTAILQ_FOREACH(watch, &server->vu_fd_watches, next) {
+        aio_set_fd_handler(server->ctx, watch->fd, NULL, NULL, NULL, NULL,
+                           NULL);
+    }
+    server->update.attached = false;
+}
+
+static void serve_connection(VuServer *server)
+{
+    assert(!server->in_qio_channel_yield);
+    server->co_trip = qemu_coroutine_create(server->update.serve, server);
+    qemu_coroutine_enter(server->co_trip);
+}
+
+static void update_bh(void *opaque)
+{
+    VuServer *server = opaque;
+    VuUpdate *update = &server->update;
+
+    if (update->attached && server->quiescing) {
+        detach_watches(server);
+    } else if (!update->attached && !server->quiescing) {
+        attach_watches(server);
+    }
+    if (server->quiescing || update->stopping || server->vu_dev.broken) {
+        wake_server(server);
+    }
+    /* Written last by whoever accepts a connection */
+    if (qatomic_load_acquire(&server->sioc) && !server->co_trip &&
+        !server->quiescing) {
+        serve_connection(server);
+    }
+    qatomic_dec(&update->pending);
+    aio_wait_kick();
+}
+
+void vhost_user_server_update(VuServer *server)
+{
+    if (server->ctx && !server->update.stopped) {
+        qatomic_inc(&server->update.pending);
+        aio_bh_schedule_oneshot(server->ctx, update_bh, server);
+    }
+}
+
+void vhost_user_server_end_if_broken(VuServer *server)
+{
+    if (server->vu_dev.broken) {
+        vhost_user_server_update(server);
+    }
+}
+
+bool vhost_user_server_is_busy(VuServer *server)
+{
+    return server->co_trip || qatomic_load_acquire(&server->update.pending);
+}
+
+void vhost_user_server_after_message(VuServer *server)
+{
+    bool released = vu_requests_release(&server->requests, &server->vu_dev);
+    VuFdWatch *watch;
+
+    QTAILQ_FOREACH(watch, &server->vu_fd_watches, next) {
+        if (released) {
+            event_notifier_set(&watch->poll.notifier);
+        } else {
+            vu_kick_poll_retry_resync(&watch->poll);
+        }
+    }
+}

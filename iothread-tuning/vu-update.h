@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Copyright (C) 2026 nearmetal contributors
+ *
+ * A vhost-user server does in its AioContext what the main thread wants
+ *
+ * The main thread begins and ends drained sections, accepts connections and
+ * removes exports.  The watches of the kick fds and the coroutine that serves
+ * the connection are of the AioContext's thread.  So the main thread writes down
+ * what it wants, and an update in the AioContext brings that about.  Such as
+ * the handler of a kick that ran meanwhile has ended when the update runs.
+ */
+#ifndef IOTHREAD_TUNING_VU_UPDATE_H
+#define IOTHREAD_TUNING_VU_UPDATE_H
+
+#include "qemu/coroutine.h"
+
+/* Part of VuServer; of the AioContext's thread, but for what says otherwise */
+typedef struct VuUpdate {
+    unsigned int pending;   /* atomic, updates to come */
+    bool stopping;          /* of the main thread: the connection has to end */
+    bool stopped;           /* of the main thread: no update may begin */
+    bool attached;          /* the kick fds, to the event loop */
+    bool in_payload;        /* a message has begun, its rest is to come */
+    bool interrupted;       /* no message was read, for a drained section */
+    CoroutineEntry *serve;  /* begins to serve the connection */
+} VuUpdate;
+
+#endif /* IOTHREAD_TUNING_VU_UPDATE_H */
