@@ -7,8 +7,8 @@
  * The main thread begins and ends drained sections, accepts connections and
  * removes exports.  The watches of the kick fds and the coroutine that serves
  * the connection are of the AioContext's thread.  So the main thread writes down
- * what it wants, and an update in the AioContext brings that about.  Such as
- * the handler of a kick that ran meanwhile has ended when the update runs.
+ * what it wants, and an update in the AioContext brings that about.  A handler
+ * of a kick that ran meanwhile has ended when the update runs.
  */
 #ifndef IOTHREAD_TUNING_VU_UPDATE_H
 #define IOTHREAD_TUNING_VU_UPDATE_H
@@ -25,5 +25,14 @@ typedef struct VuUpdate {
     bool interrupted;       /* no message was read, for a drained section */
     CoroutineEntry *serve;  /* begins to serve the connection */
 } VuUpdate;
+
+/*
+ * In qemu/vhost-user-server.h, as they need all of VuServer:
+ *
+ * vhost_user_server_update(): the AioContext's thread shall see what has changed
+ * vhost_user_server_is_busy(): the connection is served, or an update is to come
+ * vhost_user_server_end_if_broken(): libvhost-user may have found an error
+ * vhost_user_server_after_message(): a message has been executed
+ */
 
 #endif /* IOTHREAD_TUNING_VU_UPDATE_H */

@@ -62,19 +62,34 @@ Qsd *qsd_start(const char *args)
     return qsd;
 }
 
-QDict *qsd_qmp(Qsd *qsd, const char *fmt, ...)
+QDict *qsd_qmp_receive(Qsd *qsd)
 {
-    QDict *rsp;
-    va_list ap;
+    QDict *rsp = qmp_fd_receive(qsd->fd);
 
-    va_start(ap, fmt);
-    rsp = qmp_fdv(qsd->fd, fmt, ap);
-    va_end(ap);
     while (qdict_haskey(rsp, "event")) {
         qobject_unref(rsp);
         rsp = qmp_fd_receive(qsd->fd);
     }
     return rsp;
+}
+
+void qsd_qmp_send(Qsd *qsd, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    qmp_fd_vsend(qsd->fd, fmt, ap);
+    va_end(ap);
+}
+
+QDict *qsd_qmp(Qsd *qsd, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    qmp_fd_vsend(qsd->fd, fmt, ap);
+    va_end(ap);
+    return qsd_qmp_receive(qsd);
 }
 
 uint64_t qsd_counter(Qsd *qsd, const char *path, const char *name)
@@ -91,6 +106,14 @@ uint64_t qsd_counter(Qsd *qsd, const char *path, const char *name)
 
     qobject_unref(rsp);
     return n;
+}
+
+void qsd_kill(Qsd *qsd)
+{
+    kill(qsd->pid, SIGKILL);
+    g_assert_cmpint(waitpid(qsd->pid, NULL, 0), ==, qsd->pid);
+    close(qsd->fd);
+    g_free(qsd);
 }
 
 void qsd_quit(Qsd *qsd)

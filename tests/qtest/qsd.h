@@ -24,8 +24,15 @@ Qsd *qsd_start(const char *args);
 /* Runs a command, a JSON object with interpolation as for qtest_qmp() */
 QDict *qsd_qmp(Qsd *qsd, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 
+/* The same in two: the daemon may take its time for the answer */
+void qsd_qmp_send(Qsd *qsd, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
+QDict *qsd_qmp_receive(Qsd *qsd);
+
 /* The value of the counter @name of the IOThread at QOM path @path */
 uint64_t qsd_counter(Qsd *qsd, const char *path, const char *name);
+
+/* Kills the daemon with SIGKILL and waits until it is gone */
+void qsd_kill(Qsd *qsd);
 
 /* Asserts that the daemon ends by itself, with status 0 */
 void qsd_quit(Qsd *qsd);

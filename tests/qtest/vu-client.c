@@ -58,16 +58,21 @@ static void receive(VuClient *client, void *buf, size_t size)
     g_assert_cmpint(recv(client->sock, buf, size, MSG_WAITALL), ==, size);
 }
 
+static void get_answer(VuClient *client, VhostUserMsg *msg, int request)
+{
+    receive(client, msg, VHOST_USER_HDR_SIZE);
+    g_assert_cmpint(msg->request, ==, request);
+    g_assert_cmpint(msg->size, <=, sizeof(msg->payload));
+    receive(client, &msg->payload, msg->size);
+}
+
 /* Sends it and waits for the answer, which takes its place */
 static void ask(VuClient *client, VhostUserMsg *msg)
 {
     int request = msg->request;
 
     send_msg(client, msg, -1);
-    receive(client, msg, VHOST_USER_HDR_SIZE);
-    g_assert_cmpint(msg->request, ==, request);
-    g_assert_cmpint(msg->size, <=, sizeof(msg->payload));
-    receive(client, &msg->payload, msg->size);
+    get_answer(client, msg, request);
 }
 
 static uint64_t ask_u64(VuClient *client, int request)
@@ -209,6 +214,35 @@ VuClient *vu_client_new(const char *socket_path, bool event_idx)
     return client;
 }
 
+void vu_client_connect_again(VuClient *client, const char *socket_path)
+{
+    vu_client_hang_up(client);
+    client->sock = connect_to(socket_path);
+    negotiate(client);
+    send_memory(client);
+    vu_client_start(client);
+}
+
+bool vu_client_is_closed(VuClient *client)
+{
+    char byte;
+
+    return recv(client->sock, &byte, 1, MSG_DONTWAIT) == 0;
+}
+
+void vu_client_want_no_call(VuClient *client)
+{
+    send_u64(client, VHOST_USER_SET_VRING_CALL, VHOST_USER_VRING_NOFD_MASK, -1);
+    /* All the same it does not ask the device to leave interrupts out */
+    client->avail->flags = 0;
+}
+
+uint16_t vu_client_done(VuClient *client)
+{
+    return le16_to_cpu(qatomic_read(&client->used->idx));
+}
+
+
 void vu_client_free(VuClient *client)
 {
     vu_client_hang_up(client);
@@ -230,7 +264,9 @@ void vu_client_hang_up(VuClient *client)
 void vu_client_start(VuClient *client)
 {
     send_state(client, VHOST_USER_SET_VRING_NUM, QUEUE_SIZE);
-    send_state(client, VHOST_USER_SET_VRING_BASE, client->idx);
+    /* Where a device that went away has left it */
+    send_state(client, VHOST_USER_SET_VRING_BASE,
+               le16_to_cpu(client->used->idx));
     send_addresses(client);
     send_u64(client, VHOST_USER_SET_VRING_KICK, 0, client->kick_fd);
     send_u64(client, VHOST_USER_SET_VRING_CALL, 0, client->call_fd);
@@ -239,15 +275,28 @@ void vu_client_start(VuClient *client)
     ask_u64(client, VHOST_USER_GET_FEATURES);
 }
 
+void vu_client_ping(VuClient *client)
+{
+    ask_u64(client, VHOST_USER_GET_FEATURES);
+}
+
 void vu_client_stop(VuClient *client)
 {
-    VhostUserMsg msg = {
-        .request = VHOST_USER_GET_VRING_BASE,
-        .size = sizeof(msg.payload.state),
-    };
+    vu_client_stop_begin(client);
+    g_assert_cmpuint(vu_client_stop_end(client), ==, client->idx);
+}
 
-    ask(client, &msg);
-    g_assert_cmpuint(msg.payload.state.num, ==, client->idx);
+void vu_client_stop_begin(VuClient *client)
+{
+    send_state(client, VHOST_USER_GET_VRING_BASE, 0);
+}
+
+uint16_t vu_client_stop_end(VuClient *client)
+{
+    VhostUserMsg msg;
+
+    get_answer(client, &msg, VHOST_USER_GET_VRING_BASE);
+    return msg.payload.state.num;
 }
 
 void vu_client_remap(VuClient *client)

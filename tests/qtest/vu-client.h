@@ -23,6 +23,18 @@ void vu_client_free(VuClient *client);
 /* Closes the connection without a word; memory and kick fd are still shared */
 void vu_client_hang_up(VuClient *client);
 
+/* The same guest with the same memory at another export, or at the same again */
+void vu_client_connect_again(VuClient *client, const char *socket_path);
+
+/* Has the export ended the connection? */
+bool vu_client_is_closed(VuClient *client);
+
+/* How many requests have been completed (modulo 2^16) */
+uint16_t vu_client_done(VuClient *client);
+
+/* Takes the call fd away, without a word to the device in the ring */
+void vu_client_want_no_call(VuClient *client);
+
 /* Submits a read, and kicks if the export wants it, but waits for nothing */
 void vu_client_submit(VuClient *client);
 
@@ -32,8 +44,18 @@ void vu_client_read(VuClient *client);
 /* How many times the export had to be kicked so far */
 uint64_t vu_client_kicks(VuClient *client);
 
+/* Returns when the export has executed what it was sent */
+void vu_client_ping(VuClient *client);
+
 /* Stops the queue, and asserts that it has been used to the end */
 void vu_client_stop(VuClient *client);
+
+/*
+ * The same in two: the export may take its time for the answer.  Returns: how
+ * many requests it had taken from the ring (modulo 2^16)
+ */
+void vu_client_stop_begin(VuClient *client);
+uint16_t vu_client_stop_end(VuClient *client);
 
 /* Starts it again where it was */
 void vu_client_start(VuClient *client);
