@@ -233,7 +233,7 @@ static void test_jobs(gconstpointer event_idx)
 {
     Setup s;
 
-    setup_start(&s, event_idx, "poll-max-ns=100000", "");
+    setup_start(&s, event_idx, "poll-max-ns=500000000", "");
     succeeds(qsd_qmp(s.qsd, "{ 'execute': 'blockdev-add', 'arguments': { 'driver': "
             "'null-co', 'node-name': 'target', 'size': 1048576 }}"));
     for (int i = 0; i < 5; i++) {
