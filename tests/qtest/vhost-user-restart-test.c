@@ -52,7 +52,8 @@ static void *map_file(const char *path, size_t size)
     return p;
 }
 
-static void setup_start(Setup *s)
+/* @node: disk, or slow, where there are always 32 requests under way */
+static void setup_start(Setup *s, const char *node)
 {
     s->folder = g_dir_make_tmp("nearmetal-XXXXXX", NULL);
     s->socket = g_strdup_printf("%s/vu", s->folder);
@@ -63,9 +64,11 @@ static void setup_start(Setup *s)
     make_file(s->ram_path, RAM_SIZE);
     s->args = g_strdup_printf(
         "--object iothread,id=io0 "
+        "--object throttle-group,id=limit,x-iops-total=4000 "
         "--blockdev file,filename=%s,node-name=disk "
-        "--export vhost-user-blk,id=export,node-name=disk,iothread=io0,"
-        "writable=on,addr.type=unix,addr.path=%s", s->image, s->socket);
+        "--blockdev throttle,file=disk,node-name=slow,throttle-group=limit "
+        "--export vhost-user-blk,id=export,node-name=%s,iothread=io0,"
+        "writable=on,addr.type=unix,addr.path=%s", s->image, node, s->socket);
     s->qsd = qsd_start(s->args);
     s->qts = qtest_initf(
         "-machine pc,memory-backend=ram -m 128M "
@@ -74,7 +77,7 @@ static void setup_start(Setup *s)
         "-device vhost-user-blk-pci,addr=4,chardev=vu", s->ram_path, s->socket);
     s->ram = map_file(s->ram_path, RAM_SIZE);
     s->load = vu_load_start(s->qts, s->ram);
-    vu_load_progress(s->load, 1000);
+    vu_load_progress(s->load, 500);
     vu_load_longest_gap(s->load);
 }
 
@@ -121,16 +124,16 @@ static void goes_on(Setup *s)
 {
     int64_t gap;
 
-    vu_load_progress(s->load, g_test_rand_int_range(64, 2000));
+    vu_load_progress(s->load, g_test_rand_int_range(64, 512));
     gap = vu_load_longest_gap(s->load);
     g_array_append_val(s->gaps, gap);
 }
 
-static void test_killed(void)
+static void test_killed(const void *node)
 {
     Setup s;
 
-    setup_start(&s);
+    setup_start(&s, node);
     for (int i = 0; i < times(); i++) {
         qsd_kill(s.qsd);
         s.qsd = qsd_start(s.args);
@@ -143,7 +146,7 @@ static void test_quit(void)
 {
     Setup s;
 
-    setup_start(&s);
+    setup_start(&s, "disk");
     for (int i = 0; i < times(); i++) {
         qsd_quit(s.qsd);
         s.qsd = qsd_start(s.args);
@@ -156,7 +159,7 @@ static void test_removed(void)
 {
     Setup s;
 
-    setup_start(&s);
+    setup_start(&s, "disk");
     for (int i = 0; i < times(); i++) {
         QDict *rsp = qsd_qmp(s.qsd, "{ 'execute': 'block-export-del', "
                              "'arguments': { 'id': 'export', 'mode': 'hard' }}");
@@ -174,11 +177,11 @@ static void test_removed(void)
     setup_end(&s);
 }
 
-static void test_stopped(void)
+static void test_stopped(const void *node)
 {
     Setup s;
 
-    setup_start(&s);
+    setup_start(&s, node);
     for (int i = 0; i < times(); i++) {
         vu_load_pause(s.load);
         qtest_qmp_assert_success(s.qts, "{ 'execute': 'stop' }");
@@ -202,9 +205,12 @@ int main(int argc, char **argv)
         qtest_add_func("vhost-user-restart", test_skipped);
         return g_test_run();
     }
-    qtest_add_func("vhost-user-restart/killed", test_killed);
+    qtest_add_data_func("vhost-user-restart/killed", "disk", test_killed);
+    qtest_add_data_func("vhost-user-restart/killed-slow", "slow", test_killed);
     qtest_add_func("vhost-user-restart/quit", test_quit);
     qtest_add_func("vhost-user-restart/removed", test_removed);
-    qtest_add_func("vhost-user-restart/stopped", test_stopped);
+    qtest_add_data_func("vhost-user-restart/stopped", "disk", test_stopped);
+    qtest_add_data_func("vhost-user-restart/stopped-slow", "slow",
+                        test_stopped);
     return g_test_run();
 }
