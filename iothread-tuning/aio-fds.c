@@ -8,7 +8,7 @@
 /* An eventfd that was not stale so many times is taken to be never */
 #define EVENTFD_CLEAN_MAX 8
 
-/* Handlers without io_poll in one call; the monitor looks at more of them */
+/* Handlers in one call; the monitor looks at more of them */
 #define UNPOLLED_MAX 16
 
 static bool may_be_stale(const AioHandler *node)
@@ -48,34 +48,64 @@ bool aio_fds_clear_stale(AioContext *ctx, AioHandlerList *ready_list)
     return progress;
 }
 
+typedef struct UnpolledFds {
+    GPollFD fds[UNPOLLED_MAX];
+    AioHandler *nodes[UNPOLLED_MAX];
+    int n;
+} UnpolledFds;
+
+/* @all: also handlers that could be polled, but have had no event so far */
+static bool is_unpolled(const AioHandler *node, bool all)
+{
+    return (!node->io_poll || (all && !QLIST_IS_INSERTED(node, node_poll))) &&
+           node->pfd.events && !QLIST_IS_INSERTED(node, node_deleted);
+}
+
+static void unpolled_find(AioContext *ctx, UnpolledFds *u, bool all)
+{
+    AioHandler *node;
+
+    u->n = 0;
+    QLIST_FOREACH_RCU(node, &ctx->aio_handlers, node) {
+        if (u->n < UNPOLLED_MAX && is_unpolled(node, all)) {
+            u->nodes[u->n] = node;
+            u->fds[u->n++] = node->pfd;
+        }
+    }
+}
+
+static bool unpolled_check(UnpolledFds *u, AioHandlerList *ready_list)
+{
+    bool ready = false;
+
+    if (!u->n || qemu_poll_ns(u->fds, u->n, 0) <= 0) {
+        return false;
+    }
+    for (int i = 0; i < u->n; i++) {
+        if (u->fds[i].revents) {
+            aio_add_ready_handler(ready_list, u->nodes[i], u->fds[i].revents);
+            ready = true;
+        }
+    }
+    return ready;
+}
+
 bool aio_fds_check_unpolled(AioContext *ctx, AioHandlerList *ready_list,
                             int64_t now)
 {
-    GPollFD fds[UNPOLLED_MAX];
-    AioHandler *node, *nodes[UNPOLLED_MAX];
-    int n = 0, ready = 0;
+    UnpolledFds unpolled;
+    bool all;
 
     if (!aio_policy_fds_due(ctx->policy, now)) {
         return false;
     }
-    QLIST_FOREACH_RCU(node, &ctx->aio_handlers, node) {
-        if (!node->io_poll && node->pfd.events && n < UNPOLLED_MAX &&
-            !QLIST_IS_INSERTED(node, node_deleted)) {
-            nodes[n] = node;
-            fds[n++] = node->pfd;
-        }
-    }
-    if (n == UNPOLLED_MAX) {
-        return ctx->fdmon_ops->wait(ctx, ready_list, 0) > 0;
-    }
-    if (qemu_poll_ns(fds, n, 0) <= 0) {
+    all = aio_policy_all_fds_due(ctx->policy, now);
+    if (!all && !aio_poll_disabled(ctx)) {
         return false;
     }
-    for (int i = 0; i < n; i++) {
-        if (fds[i].revents) {
-            aio_add_ready_handler(ready_list, nodes[i], fds[i].revents);
-            ready++;
-        }
+    unpolled_find(ctx, &unpolled, all);
+    if (unpolled.n == UNPOLLED_MAX) {
+        return ctx->fdmon_ops->wait(ctx, ready_list, 0) > 0;
     }
-    return ready > 0;
+    return unpolled_check(&unpolled, ready_list);
 }

@@ -24,11 +24,14 @@
 bool aio_fds_clear_stale(AioContext *ctx, AioHandlerList *ready_list);
 
 /**
- * aio_fds_check_unpolled: look at the fds of handlers without io_poll
- * @now: the time; they are looked at every AIO_POLICY_FDS_NS
+ * aio_fds_check_unpolled: look at the fds of handlers that are not polled
+ * @now: the time; those without io_poll are looked at every AIO_POLICY_FDS_NS,
+ *       all others every AIO_POLICY_ALL_FDS_NS
  *
  * Polling finds nothing on them, and a wait with all fds would find those that
- * polling has left set.
+ * polling has left set.  A handler is not polled before its first event: a
+ * queue that was just attached would be heard by nobody while polling finds
+ * something of another one each time, so that the loop never waits.
  *
  * Returns: true if there are events, which are on @ready_list then
  */

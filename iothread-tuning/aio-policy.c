@@ -175,6 +175,7 @@ void aio_policy_waited(AioPolicy *ap, int64_t total_ns,
     if (slept) {
         wait->slept_ns = MAX(total_ns - wait->polled_ns, 0);
         ap->fds_checked = wait->now;
+        ap->all_fds_checked = wait->now;
     }
     if (ap->block_cpu) {
         if (slept) {

@@ -26,6 +26,7 @@ typedef struct AioPolicy {
     int64_t block_cpu;          /* thread's CPU time before it, 0: not now */
     bool was_notified;          /* aio_notify() was called before the wait */
     int64_t fds_checked;        /* when fds without io_poll were looked at */
+    int64_t all_fds_checked;    /* when all were that are not polled */
     int sched_fd;               /* the thread's schedstat; -1: not open */
 
     PollParamsShared shared;    /* the only part other threads touch */
@@ -50,6 +51,15 @@ void aio_policy_set(AioPolicy *ap, const PollParams *params);
  * Returns: true if there were new ones: all handlers' states must be zeroed
  */
 bool aio_policy_take(AioPolicy *ap);
+
+/**
+ * aio_policy_is_stock: does the loop poll and ask for kicks as stock's does?
+ * @ap: NULL where polling is not implemented
+ */
+static inline bool aio_policy_is_stock(const AioPolicy *ap)
+{
+    return !ap || ap->ops->stock;
+}
 
 static inline bool aio_policy_changed(const AioPolicy *ap)
 {
@@ -76,6 +86,12 @@ static inline void aio_policy_polled(AioPolicy *ap, bool hit, int64_t ns)
 /* How often polling looks at fds that cannot be polled: a call takes 1 us */
 #define AIO_POLICY_FDS_NS 16000
 
+/*
+ * How often also at those of handlers that could be polled, but are not yet
+ * because they have had no event: there may be many that never have one
+ */
+#define AIO_POLICY_ALL_FDS_NS 64000
+
 /**
  * aio_policy_fds_due: is it time to look at fds without io_poll, at @now?
  *
@@ -87,6 +103,18 @@ static inline bool aio_policy_fds_due(AioPolicy *ap, int64_t now)
         return false;
     }
     ap->fds_checked = now;
+    return true;
+}
+
+/**
+ * aio_policy_all_fds_due: likewise, at all that are not polled
+ */
+static inline bool aio_policy_all_fds_due(AioPolicy *ap, int64_t now)
+{
+    if (now - ap->all_fds_checked < AIO_POLICY_ALL_FDS_NS) {
+        return false;
+    }
+    ap->all_fds_checked = now;
     return true;
 }
 

@@ -58,14 +58,22 @@ typedef struct PollParams {
     int64_t cpu_limit;      /* % of time polled in vain, 0: no limit */
 } PollParams;
 
-/* What a policy keeps for a handler; all zero is a new one */
+/* What a policy keeps for a handler; all zero but @source is a new one */
 typedef struct PollHandler {
+    uint64_t source;        /* caller's: who it is, 0: cannot be told */
     int64_t ns;             /* classic, weighted: polling time wanted */
     int64_t mean;           /* weighted: of the gaps that it ended */
     int64_t deviation;      /* weighted: mean absolute deviation of those */
     uint64_t last_event;    /* weighted: number of its latest event */
-    uint32_t id;            /* predictive: 1.., 0: none given yet */
+    uint64_t id;            /* predictive: 1.., 0: none given yet */
+    uint32_t slot;          /* predictive: where its predictor was last seen */
 } PollHandler;
+
+/*
+ * A handler that is removed and comes back, as all do when a disk is drained, is
+ * a new PollHandler.  Predictors find it again by its @source, which therefore
+ * never is that of another one, not even after it has gone for good.
+ */
 
 /* What became of one wait */
 typedef struct PollWait {
@@ -145,7 +153,8 @@ void poll_policy_free(PollPolicy *p);
  * poll_policy_set: take over @params, each within its range
  *
  * What was learned is forgotten, as it is for classic in QEMU: the counts stay.
- * Handlers' own state is the caller's: it zeroes every PollHandler.
+ * Handlers' own state is the caller's: it zeroes every PollHandler but for
+ * @source.
  */
 void poll_policy_set(PollPolicy *p, const PollParams *params);
 

@@ -17,8 +17,14 @@
 #include "iothread-tuning/poll-plan.h"
 #include "iothread-tuning/poll-policy-int.h"
 
-/* Handlers beyond so many share a predictor; a power of two */
-#define PREDICTORS          64
+/*
+ * So many are remembered, those of removed handlers too; beyond that, the one
+ * that was not used for the longest time is given away
+ */
+#define PREDICTORS          1024
+
+/* Keys of handlers whose source is not known begin here */
+#define KEY_ANONYMOUS       (1ull << 63)
 
 /*
  * Samples between two plans: at first, and when a load has been known longer,
@@ -41,6 +47,7 @@ typedef struct Predictor {
     PollPlan plan;
     unsigned wake_generation;   /* of the wake latencies of the plan */
     int64_t planned;            /* when */
+    int64_t used;               /* when it was last the current one */
     int samples;                /* since then */
     int replan_after;           /* samples until the next plan */
     int surprise;               /* in 1 / SURPRISE_ONE */
@@ -48,8 +55,10 @@ typedef struct Predictor {
 
 typedef struct PredictiveState {
     Predictor *predictor[PREDICTORS];
+    uint64_t key[PREDICTORS];   /* whose each is */
+    unsigned predictors;        /* so many of them */
     Predictor *current;         /* of the handler that had the latest event */
-    uint32_t last_id;
+    uint64_t last_id;
     bool woken;                 /* a timed sleep of this gap ran out */
     bool learned;               /* the latest wait's gap has been counted */
 } PredictiveState;
@@ -66,9 +75,10 @@ static void poll_predictive_reset(PollPolicy *p)
 {
     PredictiveState *s = p->state;
 
-    for (int i = 0; i < PREDICTORS; i++) {
+    for (unsigned i = 0; i < s->predictors; i++) {
         g_clear_pointer(&s->predictor[i], g_free);
     }
+    s->predictors = 0;
     s->current = NULL;
     s->woken = false;
 }
@@ -211,19 +221,65 @@ static void predictor_learn(PollPolicy *p, Predictor *pr, int64_t gap)
     }
 }
 
-static Predictor *predictive_lookup(PredictiveState *s, PollHandler *h)
+static unsigned predictive_oldest(const PredictiveState *s)
 {
-    Predictor **slot;
+    unsigned oldest = s->predictor[0] == s->current;
 
+    for (unsigned i = oldest + 1; i < s->predictors; i++) {
+        if (s->predictor[i]->used < s->predictor[oldest]->used &&
+            s->predictor[i] != s->current) {
+            oldest = i;
+        }
+    }
+    return oldest;
+}
+
+static unsigned predictive_add(PredictiveState *s, uint64_t key)
+{
+    unsigned i;
+
+    if (s->predictors < PREDICTORS) {
+        i = s->predictors++;
+        s->predictor[i] = g_new(Predictor, 1);
+    } else {
+        i = predictive_oldest(s);
+    }
+    predictor_reset(s->predictor[i]);
+    s->key[i] = key;
+    return i;
+}
+
+static unsigned predictive_find(PredictiveState *s, uint64_t key)
+{
+    for (unsigned i = 0; i < s->predictors; i++) {
+        if (s->key[i] == key) {
+            return i;
+        }
+    }
+    return predictive_add(s, key);
+}
+
+static uint64_t predictive_key(PredictiveState *s, PollHandler *h)
+{
+    if (h->source) {
+        return h->source;
+    }
     if (!h->id) {
-        h->id = ++s->last_id ?: ++s->last_id;
+        h->id = ++s->last_id;
     }
-    slot = &s->predictor[h->id % PREDICTORS];
-    if (!*slot) {
-        *slot = g_new(Predictor, 1);
-        predictor_reset(*slot);
+    return h->id | KEY_ANONYMOUS;
+}
+
+static Predictor *predictive_lookup(PollPolicy *p, PollHandler *h)
+{
+    PredictiveState *s = p->state;
+    uint64_t key = predictive_key(s, h);
+
+    if (h->slot >= s->predictors || s->key[h->slot] != key) {
+        h->slot = predictive_find(s, key);
     }
-    return *slot;
+    s->predictor[h->slot]->used = p->now;
+    return s->predictor[h->slot];
 }
 
 static void poll_predictive_event(PollPolicy *p, PollHandler *h)
@@ -235,7 +291,7 @@ static void poll_predictive_event(PollPolicy *p, PollHandler *h)
     }
     s->learned = true;
     s->woken = false;
-    s->current = predictive_lookup(s, h);
+    s->current = predictive_lookup(p, h);
 }
 
 const PollPolicyOps poll_predictive_ops = {

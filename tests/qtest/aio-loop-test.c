@@ -302,6 +302,28 @@ static void *unpolled_write(void *opaque)
     return NULL;
 }
 
+static void unpolled_add(void)
+{
+    unpolled_events = 0;
+    g_assert_cmpint(pipe(unpolled_fd), ==, 0);
+    aio_set_fd_handler(ctx, unpolled_fd[0], unpolled_read, NULL, NULL, NULL,
+                       unpolled_fd);
+}
+
+static void unpolled_remove(void)
+{
+    aio_set_fd_handler(ctx, unpolled_fd[0], NULL, NULL, NULL, NULL, NULL);
+    close(unpolled_fd[0]);
+    close(unpolled_fd[1]);
+}
+
+/* Polling goes on until something has been found */
+static void busy(Source *s)
+{
+    source_fire(s);
+    aio_poll(ctx, true);
+}
+
 /* Others are polled beside it, and it is heard while they are */
 static void test_handler_without_io_poll(void)
 {
@@ -309,28 +331,117 @@ static void test_handler_without_io_poll(void)
     GThread *thread;
 
     setup();
-    g_assert_cmpint(pipe(unpolled_fd), ==, 0);
-    aio_set_fd_handler(ctx, unpolled_fd[0], unpolled_read, NULL, NULL, NULL,
-                       unpolled_fd);
+    unpolled_add();
     make_stale();
     settle();
-    set_poll_max_ns(NANOSECONDS_PER_SECOND);
+    set_policy(POLL_POLICY_WEIGHTED);
+    for (int i = 0; i < 10; i++) {
+        busy(&a);
+    }
     hits = metric("poll-hits");
     for (int i = 0; i < 100; i++) {
-        source_fire(&a);
-        aio_poll(ctx, true);
+        busy(&a);
     }
     g_assert_cmpuint(metric("poll-hits"), >=, hits + 50);
 
     thread = g_thread_new("unpolled", unpolled_write, NULL);
     while (!unpolled_events) {
-        source_fire(&a);        /* polling hits every time */
-        aio_poll(ctx, true);
+        busy(&a);               /* polling hits every time */
     }
     g_thread_join(thread);
-    aio_set_fd_handler(ctx, unpolled_fd[0], NULL, NULL, NULL, NULL, NULL);
-    close(unpolled_fd[0]);
-    close(unpolled_fd[1]);
+    unpolled_remove();
+    set_poll_max_ns(0);
+    teardown();
+}
+
+/* As in stock: one such handler, and there is no polling at all */
+static void test_classic_without_io_poll(void)
+{
+    uint64_t polls;
+
+    setup();
+    unpolled_add();
+    make_stale();
+    settle();
+    set_poll_max_ns(NANOSECONDS_PER_SECOND);
+    polls = metric("poll-hits") + metric("poll-misses");
+    for (int i = 0; i < 100; i++) {
+        busy(&a);
+    }
+    g_assert_cmpuint(metric("poll-hits") + metric("poll-misses"), ==, polls);
+    unpolled_remove();
+    set_poll_max_ns(0);
+    teardown();
+}
+
+/*
+ * A handler is polled from its first event on.  The first one of @b comes
+ * while polling finds something of @a each time, so the loop never waits.
+ */
+static void check_attached(PollPolicyKind kind, bool beside_unpolled)
+{
+    int64_t end;
+
+    source_init(&a);
+    settle();
+    if (beside_unpolled) {
+        unpolled_add();
+    }
+    set_policy(kind);
+    for (int i = 0; i < 100; i++) {
+        busy(&a);
+    }
+    source_init(&b);
+    for (int i = 0; i < 10; i++) {
+        busy(&a);
+    }
+    source_fire(&b);
+    end = g_get_monotonic_time() + 60 * G_USEC_PER_SEC;
+    for (int turns = 0; b.ready; turns++) {
+        busy(&a);
+        g_assert_cmpint(g_get_monotonic_time(), <, end);
+        /* Each turn takes some us, and it is looked at every 64 us */
+        g_assert_cmpint(turns, <, 100000);
+    }
+    if (beside_unpolled) {
+        unpolled_remove();
+    }
+    settle();
+    set_poll_max_ns(0);
+    teardown();
+}
+
+static void test_attached(void)
+{
+    for (int i = 0; i < 10; i++) {
+        check_attached(POLL_POLICY_WEIGHTED, true);
+        check_attached(POLL_POLICY_PREDICTIVE, true);
+        check_attached(POLL_POLICY_WEIGHTED, false);
+        check_attached(POLL_POLICY_PREDICTIVE, false);
+        check_attached(POLL_POLICY_CLASSIC, true);
+    }
+}
+
+/* Kicks are not lost on one that cannot look for a while, see AioPollFn */
+static void test_blind(void)
+{
+    setup();
+    set_policy(POLL_POLICY_WEIGHTED);
+    for (int i = 0; i < 100; i++) {
+        busy(&a);
+        busy(&b);
+    }
+    for (int i = 0; i < 100; i++) {
+        busy(&a);
+        event_notifier_set(&a.notifier);    /* and polling sees nothing */
+        settle();
+        aio_notify(ctx);
+        busy(&b);
+        source_fire(&a);                    /* it can look again */
+        while (a.ready) {
+            aio_poll(ctx, true);
+        }
+    }
     set_poll_max_ns(0);
     teardown();
 }
@@ -350,5 +461,9 @@ int main(int argc, char **argv)
     g_test_add_func("/aio-loop/clears/weighted", test_weighted_clears);
     g_test_add_func("/aio-loop/clears/predictive", test_predictive_clears);
     g_test_add_func("/aio-loop/no-io-poll", test_handler_without_io_poll);
+    g_test_add_func("/aio-loop/no-io-poll/classic",
+                    test_classic_without_io_poll);
+    g_test_add_func("/aio-loop/attached", test_attached);
+    g_test_add_func("/aio-loop/blind", test_blind);
     return g_test_run();
 }

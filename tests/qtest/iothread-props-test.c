@@ -14,6 +14,7 @@
 #include "qobject/qdict.h"
 #include "qobject/qjson.h"
 #include "qobject/qlist.h"
+#include "start-fails.h"
 #include "stats-query.h"
 #include "vblk.h"
 
@@ -227,9 +228,13 @@ static void test_new_objects(void)
     g_assert_cmpint(get(qts, LOOP, "thread-pool-min"), ==, 100);
 
     add_refused(qts, "{ 'qom-type': 'iothread', 'id': 'x', "
-                "'poll-max-ns': 1000000001 }",
-                "Property 'iothread.poll-max-ns' value 1000000001 is out of "
+                "'poll-max-ns': -1 }",
+                "Property 'iothread.poll-max-ns' value -1 is out of "
                 "range [0, 1000000000]");
+    add_refused(qts, "{ 'qom-type': 'iothread', 'id': 'x', "
+                "'poll-cpu-limit': 101 }",
+                "Property 'iothread.poll-cpu-limit' value 101 is out of "
+                "range [0, 100]");
     add_refused(qts, "{ 'qom-type': 'iothread', 'id': 'x', "
                 "'thread-pool-min': 65 }",
                 "Property 'iothread.thread-pool-min' value 65 is out of range "
@@ -244,6 +249,109 @@ static void test_new_objects(void)
     qobject_unref(add_object(qts, "{ 'qom-type': 'iothread', 'id': 'x' }"));
     g_assert_cmpint(get(qts, "/objects/x", "thread-pool-max"), ==, 64);
     qtest_quit(qts);
+}
+
+/* What stock takes: beyond the range, up to the largest that it takes */
+static const struct { const char *name; int64_t max, beyond[3]; } taken[] = {
+    { "poll-max-ns", 1000000000, { 1000000001, 2000000000, INT64_MAX } },
+    { "poll-grow", 1000, { 1001, 2000, INT64_MAX } },
+    { "poll-shrink", 1000, { 1001, 2000, INT64_MAX } },
+    { "aio-max-batch", 1024, { 1025, 2000, INT64_MAX } },
+    { "thread-pool-max", 4096, { 4097, 5000, INT_MAX } },
+};
+
+static void check_taken(QTestState *qts, const char *name, int64_t value,
+                        int64_t max)
+{
+    QDict *rsp = qtest_qmp(qts, "{ 'execute': 'object-add', 'arguments': {"
+                           "'qom-type': 'iothread', 'id': 'x', %s: %" PRId64
+                           "}}", name, value);
+
+    g_assert_true(qdict_haskey(rsp, "return"));
+    qobject_unref(rsp);
+    g_assert_cmpint(get(qts, "/objects/x", name), ==, max);
+    if (!g_str_equal(name, "thread-pool-max")) {
+        g_assert_cmpint(queried(qts, name), ==, max);
+    }
+    rsp = qtest_qmp(qts, "{ 'execute': 'qom-set', 'arguments': {"
+                    "'path': '/objects/x', 'property': %s, 'value': %" PRId64
+                    "}}", name, value);
+    g_assert_true(qdict_haskey(rsp, "error"));
+    qobject_unref(rsp);
+    g_assert_cmpint(get(qts, "/objects/x", name), ==, max);
+    qobject_unref(qtest_qmp(qts, "{ 'execute': 'object-del', 'arguments': {"
+                            "'id': 'x' }}"));
+}
+
+static void test_created_beyond(void)
+{
+    QTestState *qts = qtest_init("-machine none");
+
+    for (int i = 0; i < G_N_ELEMENTS(taken); i++) {
+        for (int j = 0; j < G_N_ELEMENTS(taken[i].beyond); j++) {
+            check_taken(qts, taken[i].name, taken[i].beyond[j], taken[i].max);
+        }
+    }
+    qtest_quit(qts);
+
+    qts = qtest_init("-machine none "
+        "-object iothread,id=io0,thread-pool-min=5000,thread-pool-max=6000 "
+        "-object main-loop,id=loop,aio-max-batch=2000,thread-pool-max=5000");
+    g_assert_cmpint(get(qts, IO0, "thread-pool-min"), ==, 4096);
+    g_assert_cmpint(get(qts, IO0, "thread-pool-max"), ==, 4096);
+    g_assert_cmpint(get(qts, LOOP, "aio-max-batch"), ==, 1024);
+    g_assert_cmpint(get(qts, LOOP, "thread-pool-max"), ==, 4096);
+    qtest_quit(qts);
+}
+
+static void count_warning(const char *text, const char *name, int64_t value,
+                          int64_t min, int64_t max)
+{
+    g_autofree char *warning = g_strdup_printf(
+        "Property '%s' value %" PRId64 " is out of range [%" PRId64 ", %"
+        PRId64 "], %" PRId64 " is used\n", name, value, min, max, max);
+    const char *found = strstr(text, warning);
+
+    g_assert_nonnull(found);
+    g_assert_null(strstr(found + 1, warning));
+}
+
+/* The last object is one that stock refuses as well, which ends the start */
+static void test_warnings(void)
+{
+    g_autofree char *text = start_fails("-machine none "
+        "-object iothread,id=a,poll-max-ns=2000000000,poll-grow=2000,"
+        "poll-shrink=2001,aio-max-batch=2000,thread-pool-max=5000 "
+        "-object main-loop,id=loop,aio-max-batch=3000 "
+        "-object iothread,id=b,poll-max-ns=-1");
+
+    count_warning(text, "iothread.poll-max-ns", 2000000000, 0, 1000000000);
+    count_warning(text, "iothread.poll-grow", 2000, 0, 1000);
+    count_warning(text, "iothread.poll-shrink", 2001, 0, 1000);
+    count_warning(text, "iothread.aio-max-batch", 2000, 0, 1024);
+    count_warning(text, "iothread.thread-pool-max", 5000, 1, 4096);
+    count_warning(text, "main-loop.aio-max-batch", 3000, 0, 1024);
+    g_assert_nonnull(strstr(text, "value -1 is out of range"));
+}
+
+/* What stock refuses is refused */
+static void test_not_created(void)
+{
+    static const char *const bad[] = {
+        "poll-max-ns=-1", "poll-grow=-1", "poll-shrink=-1", "aio-max-batch=-1",
+        "thread-pool-min=-1", "thread-pool-min=65", "thread-pool-max=-1",
+        "thread-pool-max=0", "thread-pool-max=2147483648",
+        "thread-pool-min=2147483648,thread-pool-max=2147483648",
+        "poll-weight=64", "poll-latency-weight=1001", "poll-cpu-limit=101",
+    };
+
+    for (int i = 0; i < G_N_ELEMENTS(bad); i++) {
+        g_autofree char *args = g_strdup_printf(
+            "-machine none -object iothread,id=a,%s", bad[i]);
+        g_autofree char *text = start_fails(args);
+
+        g_assert_nonnull(strstr(text, "is out of range ["));
+    }
 }
 
 static char *make_image(void)
@@ -344,6 +452,9 @@ int main(int argc, char **argv)
     qtest_add_data_func("iothread-props/thread-pool/main-loop", LOOP,
                         test_thread_pool);
     qtest_add_func("iothread-props/new-objects", test_new_objects);
+    qtest_add_func("iothread-props/created-beyond", test_created_beyond);
+    qtest_add_func("iothread-props/warnings", test_warnings);
+    qtest_add_func("iothread-props/not-created", test_not_created);
     qtest_add_data_func("iothread-props/aio-max-batch/native", "native",
                         test_batches);
     qtest_add_data_func("iothread-props/aio-max-batch/io_uring", "io_uring",

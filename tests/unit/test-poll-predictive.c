@@ -87,7 +87,7 @@ static void test_bimodal(void)
     unsigned fast = 0, fast_hits = 0;
 
     l.wake_ns = 8000;
-    for (int i = 0; i < 3000; i++) {
+    for (int i = 0; i < 15; i++) {
         bool slow = i * 7 % 10 < 2;
         bool hit = loop_gap(&l, 0, slow ? 90000 : 8000);
 
@@ -258,6 +258,96 @@ static void test_many_handlers(void)
     loop_free(&l);
 }
 
+/* As a drain does: all handlers are removed, and come back as new ones */
+static void drain(Loop *l)
+{
+    for (int i = 0; i < LOOP_HANDLERS; i++) {
+        l->handler[i] = (PollHandler) { .source = l->handler[i].source };
+    }
+}
+
+static void test_drain(void)
+{
+    Loop l = predictive();
+    unsigned met = 0;
+
+    l.handler[0].source = 7;
+    l.handler[1].source = 1ull << 40;
+    train(&l, 100, 9000);
+    for (int i = 0; i < 15; i++) {
+        drain(&l);
+        loop_gap(&l, 1, 2000);      /* the first event is known again */
+        loop_gap(&l, 0, 9000);
+        met += l.late == 0;
+        drain(&l);
+        loop_gap(&l, 0, 9000);
+        loop_gap(&l, 1, 2000);
+        met += l.late == 0;
+    }
+    g_assert_cmpuint(met, >=, 28);  /* now and then one measures a sleep */
+    loop_free(&l);
+}
+
+/* What comes in the place of a handler starts without its knowledge */
+static void check_untaught(Loop *l, uint64_t source)
+{
+    train(l, 100, 9000);
+    l->handler[0] = (PollHandler) { .source = source };
+    loop_gap(l, 0, 9000);
+    loop_gap(l, 1, 9000);
+    g_assert_cmpint(l->polled, ==, 0);
+    g_assert_cmpint(l->blocks, ==, 1);
+}
+
+static void test_successor(void)
+{
+    Loop l = predictive();
+
+    for (int i = 0; i < 200; i++) {
+        check_untaught(&l, i % 2 ? i + 1 : 0);
+    }
+    loop_free(&l);
+}
+
+/* Each knows what follows its own events, however many there are */
+static void test_nobody_shares(void)
+{
+    enum { N = LOOP_HANDLERS, ROUNDS = 100 };
+    Loop l = predictive();
+    unsigned met = 0, cheap = 0;
+
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < N; i++) {
+            /* After the first half 5 us, after the second one 1 ms */
+            loop_gap(&l, (i + 1) % N, i < N / 2 ? 5000 : 1000000);
+            if (round >= ROUNDS / 2) {
+                met += i < N / 2 && l.late == 0;
+                cheap += i >= N / 2 && l.polled == 0;
+            }
+        }
+    }
+    g_assert_cmpuint(met, >, ROUNDS / 2 * N / 2 * 9 / 10);
+    g_assert_cmpuint(cheap, >, ROUNDS / 2 * N / 2 * 9 / 10);
+    loop_free(&l);
+}
+
+/* More than are remembered: it goes on, and the latest are known */
+static void test_forgets_the_oldest(void)
+{
+    Loop l = predictive();
+
+    for (int i = 0; i < 5000; i++) {
+        l.handler[2].source = 1000 + i;
+        l.handler[2].slot = 0;
+        train(&l, 3, 9000);
+        loop_gap(&l, 2, 9000);
+    }
+    train(&l, 1, 9000);
+    loop_gap(&l, 0, 9000);
+    g_assert_cmpint(l.late, ==, 0);
+    loop_free(&l);
+}
+
 /* Some at once: only the first of them ended the gap */
 static void test_events_together(void)
 {
@@ -317,7 +407,7 @@ static void test_clock_set_back(void)
 {
     Loop l = predictive();
 
-    for (int i = 0; i < 3000; i++) {
+    for (int i = 0; i < 15; i++) {
         loop_gap(&l, 0, 20000);
         l.now -= 50;
         loop_gap(&l, 1, 30);
@@ -366,6 +456,11 @@ int main(int argc, char **argv)
     g_test_add_func("/poll-predictive/timer-within-gap",
                     test_timer_within_gap);
     g_test_add_func("/poll-predictive/many-handlers", test_many_handlers);
+    g_test_add_func("/poll-predictive/drain", test_drain);
+    g_test_add_func("/poll-predictive/successor", test_successor);
+    g_test_add_func("/poll-predictive/nobody-shares", test_nobody_shares);
+    g_test_add_func("/poll-predictive/forgets-the-oldest",
+                    test_forgets_the_oldest);
     g_test_add_func("/poll-predictive/events-together", test_events_together);
     g_test_add_func("/poll-predictive/events-together-teach-once",
                     test_events_together_teach_once);
