@@ -152,7 +152,10 @@ bool tpm_link_ask(TpmLink *l, uint32_t cmd, const uint8_t *body, int pass_fd,
     return true;
 }
 
-/* Bytes before the blob, if any: 4 with an error, else as the message has */
+/*
+ * Bytes before the blob, if any.  With an error there are 4, but a state's head
+ * is always whole, unless the TPM does not run.
+ */
 static uint32_t answer_head(const TpmLink *l)
 {
     uint32_t result;
@@ -161,8 +164,8 @@ static uint32_t answer_head(const TpmLink *l)
         return sizeof(result);
     }
     result = tpm_wire_get32(l->ctrl_buf);
-    if (result && !(l->ctrl_cmd == TPM_CTL_GET_STATEBLOB &&
-                    (result & TPM_CTL_RES_NON_FATAL))) {
+    if (result && (l->ctrl_cmd != TPM_CTL_GET_STATEBLOB ||
+                   result == TPM_CTL_RES_BAD_ORDINAL)) {
         return sizeof(result);
     }
     return tpm_wire_ctl_answer(l->ctrl_cmd);

@@ -120,7 +120,7 @@ size_t tpm_wire_ctl_request(uint32_t cmd);
 
 /*
  * Bytes of its answer when the result is 0, else there are 4.  GET_STATEBLOB:
- * of the header, that one is also whole when TPM_CTL_RES_NON_FATAL is set.
+ * of the header, which is whole with each result but TPM_CTL_RES_BAD_ORDINAL.
  */
 size_t tpm_wire_ctl_answer(uint32_t cmd);
 

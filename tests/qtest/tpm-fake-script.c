@@ -89,6 +89,12 @@ static void parse_result(Words *w, FakeRule *r)
 
     tpm_wire_put32(result, number(w, 16));
     set_reply(r, g_byte_array_append(g_byte_array_new(), result, 4));
+    if (r->on == FAKE_ON_CTRL && r->what == TPM_CTL_GET_STATEBLOB &&
+        tpm_wire_get32(result) != TPM_CTL_RES_BAD_ORDINAL) {
+        /* Its head is whole with each of the others */
+        g_byte_array_set_size(r->reply, 16);
+        memset(r->reply->data + 4, 0, 12);
+    }
 }
 
 static bool parse_flag(Words *w, FakeRule *r)
@@ -187,6 +193,27 @@ static void rule_free(gpointer opaque)
     g_free(r);
 }
 
+static void parse_storage(Words *w, FakeScript *s)
+{
+    static const struct {
+        const char *name;
+        TpmAt at;
+    } all[] = {
+        { "good", TPM_AT_RUNNING }, { "gone", TPM_AT_GONE },
+        { "full", TPM_AT_FULL }, { "locked", TPM_AT_LOCKED },
+        { "spoiled", TPM_AT_SPOILED },
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(all); i++) {
+        if (take(w, all[i].name)) {
+            s->has_storage = true;
+            s->storage = all[i].at;
+            return;
+        }
+    }
+    w->error = "storage is good, gone, full, locked or spoiled";
+}
+
 static void parse_words(Words *w, FakeScript *s)
 {
     if (!word(w)) {
@@ -206,6 +233,13 @@ static void parse_words(Words *w, FakeScript *s)
         s->caps = number(w, 16);
     } else if (take(w, "buffer")) {
         s->buffer = number(w, 10);
+    } else if (take(w, "storage")) {
+        parse_storage(w, s);
+    } else if (take(w, "like")) {
+        s->newer = take(w, "0.10");
+        if (!s->newer && !take(w, "0.7")) {
+            w->error = "like 0.7 or 0.10";
+        }
     } else if (take(w, "established")) {
         s->established = true;
     } else {

@@ -11,6 +11,7 @@
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include "tpm-answers.h"
 #ifdef NATIVE_UNIT_TEST
 #include "hw/tpm/tpm-io.h"
 #include "hw/tpm/tpm-wire.h"
@@ -54,9 +55,12 @@ typedef struct FakeRule {
 
 typedef struct FakeScript {
     bool old;               /* TPM 1.2 */
+    bool newer;             /* swtpm 0.10 */
     bool established;
     uint32_t caps;
     uint32_t buffer;
+    bool has_storage;
+    TpmAt storage;
     GPtrArray *rules;
 } FakeScript;
 

@@ -19,6 +19,9 @@
 
 #define REST_MS         60000   /* for the rest of a control message */
 #define BLOB_HDR        12
+#define HASH_HDR        4
+#define CTL_HASH_DATA   7
+#define CTL_GET_INFO    18
 #define BLOB_MAX        (16 * 1024 * 1024)
 
 static void G_GNUC_PRINTF(2, 3) fake_log(TpmFake *f, const char *fmt, ...)
@@ -112,6 +115,7 @@ static bool answer_by(TpmFake *f, FakeRule *rule, GByteArray *answer,
 
 static void set_datafd(TpmFake *f, int fd, GByteArray *answer)
 {
+    /* 3 is recorded for none; what a second one gets is IOERROR */
     uint8_t result[4] = { 0, 0, 0, f->data >= 0 ? TPM_CTL_RES_IOERROR :
                                    fd < 0 ? 0x03 : 0 };
 
@@ -184,25 +188,33 @@ static bool recv_number(TpmFake *f, uint8_t number[4], int *fd)
                                TPM_IO_OK);
 }
 
+/* QEMU does not send all that there is */
+static size_t request_size(uint32_t cmd)
+{
+    return cmd == CTL_HASH_DATA ? HASH_HDR :
+           cmd == CTL_GET_INFO ? 16 : tpm_wire_ctl_request(cmd);
+}
+
 static bool recv_body(TpmFake *f, uint32_t cmd, GByteArray *body)
 {
-    size_t got, len = tpm_wire_ctl_request(cmd);
+    bool more = cmd == TPM_CTL_SET_STATEBLOB || cmd == CTL_HASH_DATA;
+    size_t got, len, head = request_size(cmd);
     int64_t until = tpm_io_now() + REST_MS;
 
-    g_byte_array_set_size(body, len);
-    if (tpm_io_recv(f->ctrl, body->data, len, &got, until) != TPM_IO_OK) {
+    g_byte_array_set_size(body, head);
+    if (tpm_io_recv(f->ctrl, body->data, head, &got, until) != TPM_IO_OK) {
         return false;
     }
-    if (cmd == TPM_CTL_SET_STATEBLOB) {
-        len = tpm_wire_get32(body->data + 8);
-        if (len > BLOB_MAX) {
-            return false;
-        }
-        g_byte_array_set_size(body, BLOB_HDR + len);
-        return tpm_io_recv(f->ctrl, body->data + BLOB_HDR, len, &got,
-                           until) == TPM_IO_OK;
+    if (!more) {
+        return true;
     }
-    return true;
+    len = tpm_wire_get32(body->data + head - 4);
+    if (len > BLOB_MAX) {
+        return false;
+    }
+    g_byte_array_set_size(body, head + len);
+    return tpm_io_recv(f->ctrl, body->data + head, len, &got, until) ==
+           TPM_IO_OK;
 }
 
 static void read_ctrl(TpmFake *f)
@@ -282,6 +294,9 @@ static bool take_requests(TpmFake *f, bool *frozen)
         f->next_listener = -1;
     }
     if (f->next_rules) {
+        if (f->next_rules->has_storage) {
+            f->tpm.storage = f->next_rules->storage;
+        }
         fake_script_prepend(f->script, f->next_rules);
         f->next_rules = NULL;
     }

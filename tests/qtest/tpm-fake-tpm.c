@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The made-up swtpm when it behaves: what swtpm 0.7.1 was seen to answer
+ * The made-up swtpm when it behaves: its control messages are answered from
+ * what swtpm was seen to answer, tpm-answers.c
  *
  * Copyright (C) 2026 nearmetal contributors
  */
@@ -13,9 +14,6 @@
 #include "tpm-fake-script.h"
 #include "tpm-fake-tpm.h"
 
-#define BAD_PARAMETER   0x03
-#define BAD_LOCALITY    0x3d
-#define BUFFER_MIN      128
 #define RC_INITIALIZE   0x100   /* started already */
 #define BLOB_HDR        12      /* of SET_STATEBLOB: flags, type, size */
 
@@ -42,6 +40,7 @@ void fake_tpm_init(FakeTpm *t)
     }
     t->blobs[0] = g_byte_array_new();
     t->blobs[3] = g_byte_array_new();
+    t->storage = TPM_AT_RUNNING;
 }
 
 void fake_tpm_free(FakeTpm *t)
@@ -51,11 +50,13 @@ void fake_tpm_free(FakeTpm *t)
     }
 }
 
-static void get_blob(FakeTpm *t, uint32_t type, GByteArray *a)
+/* State of its own that an answer may tell, in place of what was recorded */
+static void own_blob(FakeTpm *t, uint32_t type, GByteArray *a)
 {
     GByteArray *blob = t->blobs[type > 3 ? 0 : type];
 
     /* Success, flags, whole size, size of what follows */
+    g_byte_array_set_size(a, 0);
     put(a, blob->len ? 0 : TPM_CTL_RES_NON_FATAL);
     put(a, 0);
     put(a, blob->len);
@@ -63,103 +64,109 @@ static void get_blob(FakeTpm *t, uint32_t type, GByteArray *a)
     g_byte_array_append(a, blob->data, blob->len);
 }
 
-static uint32_t set_blob(FakeTpm *t, const uint8_t *body, size_t len)
+static void set_blob(FakeTpm *t, const uint8_t *body, size_t len)
 {
     uint32_t type = tpm_wire_get32(body + 4);
 
-    if (!type || type > 3) {
-        return BAD_PARAMETER;
-    }
-    g_byte_array_set_size(t->blobs[type], 0);
-    g_byte_array_append(t->blobs[type], body + BLOB_HDR, len - BLOB_HDR);
-    return 0;
-}
-
-static void set_buffer(FakeTpm *t, uint32_t size, GByteArray *a)
-{
-    uint32_t max = t->buffer;
-
-    put(a, 0);
-    put(a, !size || size > max ? max : MAX(size, MIN(BUFFER_MIN, max)));
-    put(a, BUFFER_MIN);
-    put(a, max);
-}
-
-static bool needs_running(uint32_t cmd)
-{
-    switch (cmd) {
-    case TPM_CTL_GET_ESTABLISHED:
-    case TPM_CTL_RESET_ESTABLISHED:
-    case TPM_CTL_GET_STATEBLOB:
-    case TPM_CTL_CANCEL:
-    case TPM_CTL_STORE_VOLATILE:
-        return true;
-    default:
-        return false;
+    if (type && type <= 3) {
+        g_byte_array_set_size(t->blobs[type], 0);
+        g_byte_array_append(t->blobs[type], body + BLOB_HDR, len - BLOB_HDR);
     }
 }
 
-static uint32_t plain_result(FakeTpm *t, uint32_t cmd, const uint8_t *body,
-                             size_t len)
+static void own_buffer(FakeTpm *t, uint32_t size, GByteArray *a)
+{
+    uint32_t max = t->buffer, min;
+
+    if (a->len < 16) {
+        return;
+    }
+    min = MIN(tpm_wire_get32(a->data + 8), max);
+    tpm_wire_put32(a->data + 4, !size || size > max ? max : MAX(size, min));
+    tpm_wire_put32(a->data + 12, max);
+}
+
+static TpmAt at_now(const FakeTpm *t, uint32_t cmd)
+{
+    bool failing = t->storage == TPM_AT_LOCKED ||
+                   t->storage == TPM_AT_SPOILED;
+
+    if (failing || t->running || cmd == TPM_CTL_INIT) {
+        return t->storage;
+    }
+    return t->stopped ? TPM_AT_STOPPED : TPM_AT_FRESH;
+}
+
+/* As it was recorded, without a star's bytes */
+static GByteArray *recorded(FakeTpm *t, uint32_t cmd, const uint8_t *body,
+                            size_t len)
+{
+    g_autofree char *arg = tpm_answer_hex(body, len);
+    TpmAt at = at_now(t, cmd);
+    const TpmAnswer *r = tpm_answer_find(t->newer, at, cmd, arg);
+    GByteArray *a = g_byte_array_new();
+
+    for (const char *p = r ? r->answer : "0000000a"; *p && *p != '*'; p += 2) {
+        uint8_t byte = g_ascii_xdigit_value(p[0]) << 4 |
+                       g_ascii_xdigit_value(p[1]);
+
+        g_byte_array_append(a, &byte, 1);
+    }
+    return a;
+}
+
+static void carry_out(FakeTpm *t, uint32_t cmd, const uint8_t *body,
+                      size_t len, GByteArray *a)
 {
     switch (cmd) {
+    case TPM_CTL_GET_CAPABILITY:
+        put(a, t->caps);
+        break;
     case TPM_CTL_INIT:
         t->running = true;
         t->started = false;
-        return 0;
+        break;
     case TPM_CTL_STOP:
     case TPM_CTL_SHUTDOWN:
+        t->stopped |= t->running;
         t->running = false;
-        return 0;
-    case TPM_CTL_SET_LOCALITY:
-        return body[0] > 4 ? BAD_LOCALITY : 0;
+        break;
+    case TPM_CTL_GET_ESTABLISHED:
+        a->data[4] = t->established;
+        break;
     case TPM_CTL_RESET_ESTABLISHED:
-        if (body[0] != 3 && body[0] != 4) {
-            return BAD_LOCALITY;
-        }
         t->established = false;
-        return 0;
-    case TPM_CTL_SET_STATEBLOB:
-        return t->running ? TPM_CTL_RES_BAD_ORDINAL : set_blob(t, body, len);
-    case TPM_CTL_CANCEL:
-    case TPM_CTL_STORE_VOLATILE:
-    case TPM_CTL_LOCK_STORAGE:
-        return 0;
-    default:
-        return TPM_CTL_RES_BAD_ORDINAL;
+        break;
+    case TPM_CTL_SET_BUFFERSIZE:
+        own_buffer(t, tpm_wire_get32(body), a);
+        break;
+    case TPM_CTL_GET_STATEBLOB:
+        own_blob(t, tpm_wire_get32(body + 4), a);
+        break;
     }
+}
+
+/* Any that has a header; what libtpms finds wrong in one is not known here */
+static bool takes_blob(const FakeTpm *t, uint32_t cmd, const uint8_t *body,
+                       size_t len)
+{
+    return cmd == TPM_CTL_SET_STATEBLOB && !t->running &&
+           len >= BLOB_HDR + 8 && tpm_wire_get32(body + 4) - 1 < 3;
 }
 
 GByteArray *fake_tpm_ctrl(FakeTpm *t, uint32_t cmd, const uint8_t *body,
                           size_t len)
 {
-    GByteArray *a = g_byte_array_new();
+    GByteArray *a = recorded(t, cmd, body, len);
 
-    if (needs_running(cmd) && !t->running) {
-        put(a, TPM_CTL_RES_BAD_ORDINAL);
-        return a;
-    }
-    switch (cmd) {
-    case TPM_CTL_GET_CAPABILITY:
-        put(a, 0);
-        put(a, t->caps);
-        break;
-    case TPM_CTL_GET_ESTABLISHED:
-        put(a, 0);
-        put(a, (uint32_t)t->established << 24);
-        break;
-    case TPM_CTL_GET_STATEBLOB:
-        get_blob(t, tpm_wire_get32(body + 4), a);
-        break;
-    case TPM_CTL_SET_BUFFERSIZE:
-        if (t->running && tpm_wire_get32(body)) {
-            put(a, TPM_CTL_RES_BAD_ORDINAL);
-        } else {
-            set_buffer(t, tpm_wire_get32(body), a);
-        }
-        break;
-    default:
-        put(a, plain_result(t, cmd, body, len));
+    if (takes_blob(t, cmd, body, len)) {
+        set_blob(t, body, len);
+        tpm_wire_put32(a->data, 0);
+    } else if (!tpm_wire_get32(a->data)) {
+        carry_out(t, cmd, body, len, a);
+    } else if (cmd == TPM_CTL_INIT) {
+        t->stopped |= t->running;
+        t->running = false;
     }
     return a;
 }

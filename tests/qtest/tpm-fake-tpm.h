@@ -11,10 +11,14 @@
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include "tpm-answers.h"
 
 typedef struct FakeTpm {
     bool old;               /* TPM 1.2 */
+    bool newer;             /* answers as swtpm 0.10 does, not as 0.7 */
+    TpmAt storage;          /* RUNNING: fine; or GONE, FULL, LOCKED, SPOILED */
     bool running;
+    bool stopped;           /* after it was running */
     bool started;           /* by the guest, since CMD_INIT */
     bool established;
     uint32_t caps;

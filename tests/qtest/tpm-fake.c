@@ -41,6 +41,10 @@ TpmFake *tpm_fake_new(const char *script, char **error)
     f->tpm.caps = s->caps;
     f->tpm.buffer = s->buffer;
     fake_tpm_init(&f->tpm);
+    f->tpm.newer = s->newer;
+    if (s->has_storage) {
+        f->tpm.storage = s->storage;
+    }
     f->listener = f->next_listener = f->next_ctrl = f->ctrl = f->data = -1;
     f->command = g_byte_array_new();
     f->log = g_string_new(NULL);

@@ -8,6 +8,7 @@
  * A script has one rule a line, the first unused one that fits acts:
  *
  *   version 2.0|1.2      caps HEX      buffer BYTES    established
+ *   like 0.7|0.10        storage good|gone|full|locked|spoiled
  *   on connect [#N]: accept | refuse
  *   on ctrl NAME|any [#N|*]: ACTIONS       NAME as in CMD_NAME
  *   on data [cc HEX] [#N|*]: ACTIONS
@@ -19,7 +20,7 @@
  *   silent       no answer            close        close both channels instead
  *   delay MS     answer later         serial       and serve nothing meanwhile
  *   wait-cancel  answer once CMD_CANCEL_TPM_CMD came
- *   reply HEX    this answer          result HEX   only these 32 bits (ctrl)
+ *   reply HEX    this answer          result HEX   an error's answer (ctrl)
  *   short N      only the answer's first N bytes
  *   rubbish N    N bytes 0xa5 instead of the answer
  *   extra N      N bytes 0xa5 behind the answer
@@ -42,6 +43,7 @@ TpmFake *tpm_fake_new(const char *script, char **error);
 
 /*
  * More rules ("on ..."), which count from now on; they come before the others.
+ * Also "storage ..."
  * Returns: NULL, or a message to be g_free()d
  */
 char *tpm_fake_rule(TpmFake *f, const char *rules);

@@ -410,6 +410,45 @@ static void test_changed_blob(gconstpointer front)
     g_unlink(file);
 }
 
+/*
+ * Its storage fails, so that its state cannot be had: that is the migration's
+ * misfortune alone, and the next one's not
+ */
+static void storage_fails(const TpmFront *front, const char *like,
+                          const char *storage)
+{
+    g_autofree char *file = state_file("storage");
+    g_autofree char *uri = g_strdup_printf("file:%s", file);
+    g_autofree char *script = g_strdup_printf("like %s", like);
+    g_autofree char *how = NULL;
+    TpmRig *r = start(front, NULL, script, NULL);
+
+    tpm_rig_rule(r, "storage %s", storage);
+    g_assert_cmpstr(tpm_rig_migrate(r, uri), ==, NULL);
+    how = tpm_rig_migrated(r);
+    g_test_message("%s, storage %s: %s", like, storage, how);
+    g_assert_nonnull(how);
+    g_assert_nonnull(strstr(how, "tpm0"));
+    g_assert_nonnull(strstr(how, "0x9"));
+    tpm_rig_await_events(r, "RESUME", 1);
+    tpm_good_run(r);
+    tpm_rig_assert_state(r, "ready");
+    g_assert_cmpuint(tpm_rig_events(r, "TPM_BACKEND_ERROR"), ==, 0);
+    tpm_rig_rule(r, "storage good");
+    save_ok(r, file);
+    qtest_qmp_assert_success(r->qts, "{ 'execute': 'cont' }");
+    tpm_good_run(r);
+    g_unlink(file);
+    tpm_rig_stop(r);
+}
+
+static void test_storage(gconstpointer front)
+{
+    storage_fails(front, "0.7", "gone");
+    storage_fails(front, "0.7", "full");
+    storage_fails(front, "0.10", "full");
+}
+
 int main(int argc, char **argv)
 {
     const TpmFront *first;
@@ -426,6 +465,7 @@ int main(int argc, char **argv)
     qtest_add_data_func("tpm-migrate/blobs", first, test_blobs);
     qtest_add_data_func("tpm-migrate/not-taken", first, test_not_taken);
     qtest_add_data_func("tpm-migrate/slow-load", first, test_slow_load);
+    qtest_add_data_func("tpm-migrate/storage", first, test_storage);
     tpm_front_add("tpm-migrate/changed", test_changed);
     qtest_add_data_func("tpm-migrate/changed-blob", first, test_changed_blob);
     ret = g_test_run();
