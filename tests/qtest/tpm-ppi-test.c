@@ -169,6 +169,79 @@ static void test_wipe_crb(void)
     assert_wiped("tpm-crb-device,%s,ppi=on");
 }
 
+/* Memory that keeps what it has, and such that cannot be written */
+typedef struct Kept {
+    const char *backend;    /* options of memory-backend-file */
+    const char *device;
+} Kept;
+
+#define DIMM_SIZE (128 << 20)
+
+static const Kept kept[] = {
+    { "share=on", "nvdimm,memdev=mem0" },
+    { "share=on,readonly=on", "nvdimm,memdev=mem0,unarmed=on" },
+    { "share=off,readonly=on,rom=on", "nvdimm,memdev=mem0,unarmed=on" },
+    { "share=on", "virtio-pmem-pci,memdev=mem0" },
+    { "share=off,readonly=on", "pc-dimm,memdev=mem0" },
+};
+
+static char *pattern_file(void)
+{
+    char *name = NULL;
+    int fd = g_file_open_tmp("tpm-ppi.XXXXXX", &name, NULL);
+    uint64_t pattern = PATTERN;
+
+    g_assert_cmpint(ftruncate(fd, DIMM_SIZE), ==, 0);
+    g_assert_cmpint(pwrite(fd, &pattern, 8, 0), ==, 8);
+    g_assert_cmpint(pwrite(fd, &pattern, 8, DIMM_SIZE - 8), ==, 8);
+    close(fd);
+    return name;
+}
+
+static void assert_pattern(const char *name)
+{
+    uint64_t first = 0, last = 0;
+    int fd = open(name, O_RDONLY);
+
+    g_assert_cmpint(pread(fd, &first, 8, 0), ==, 8);
+    g_assert_cmpint(pread(fd, &last, 8, DIMM_SIZE - 8), ==, 8);
+    close(fd);
+    g_assert_cmphex(first, ==, PATTERN);
+    g_assert_cmphex(last, ==, PATTERN);
+}
+
+/* The wipe passes it by, and does the rest */
+static void keep(const Kept *k)
+{
+    g_autofree char *file = pattern_file();
+    g_autofree char *options = g_strdup_printf(
+        "-machine %s,nvdimm=on -m 256M,slots=2,maxmem=1G %s "
+        "-object memory-backend-file,id=mem0,size=%d,mem-path=%s,%s "
+        "-device %s",
+        tpm_on_arm() ? "virt" : "q35", tpm_on_arm() ? "-cpu max" : "",
+        DIMM_SIZE, file, k->backend, k->device);
+    TpmMachine *m;
+    uint64_t page;
+
+    g_test_message("%s, %s", k->device, k->backend);
+    m = tpm_machine_start(TPM_VERSION_2_0, options, with_ppi());
+    page = told(m);
+    qtest_writeq(m->qts, RAM, PATTERN);
+    qtest_writeb(m->qts, page + MOVV, 1);
+    qtest_system_reset(m->qts);
+    g_assert_cmphex(qtest_readq(m->qts, RAM), ==, 0);
+    tpm_machine_stop(m);
+    assert_pattern(file);
+    unlink(file);
+}
+
+static void test_kept(void)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(kept); i++) {
+        keep(&kept[i]);
+    }
+}
+
 /* What is loaded at a reset is there after the wipe: on Arm the device tree */
 static void test_blobs(void)
 {
@@ -190,6 +263,7 @@ int main(int argc, char **argv)
     qtest_add_func("tpm-ppi/property", test_property);
     qtest_add_func("tpm-ppi/page", test_page);
     qtest_add_func("tpm-ppi/wipe", test_wipe);
+    qtest_add_func("tpm-ppi/kept", test_kept);
     if (tpm_on_arm()) {
         qtest_add_func("tpm-ppi/blobs", test_blobs);
     }
