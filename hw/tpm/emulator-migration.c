@@ -73,7 +73,10 @@ static bool wait_behind_command(TPMEmulator *e, TpmJob *job, TpmWanted *wanted)
     if (tpm_worker_wait(e->worker, job, grace_ms(e))) {
         return true;
     }
-    tpm_backend_cancel_cmd(TPM_BACKEND(e));
+    if (e->current) {
+        tpm_tally_cancel(&TPM_BACKEND(e)->extra.tally);
+        tpm_worker_request(e->worker, e->current, TPM_REQ_HURRY);
+    }
     /* The answer to the cancel, the response, and what @job itself takes */
     return wait_slices(e, job, 3 * control + GRACE_MS, wanted);
 }
@@ -117,6 +120,7 @@ static bool save_once(TPMEmulator *e, TpmWanted *wanted, bool *again,
         error_setg(errp, "TPM '%s': its state was not to be had within %"
                    PRId64 " ms: it does not end what it is doing",
                    TPM_BACKEND(e)->id, tpm_io_now() - since);
+        tpm_worker_request(e->worker, job, TPM_REQ_CANCEL);
         tpm_worker_withdraw(e->worker, job);
     } else if (generation != e->generation) {
         *again = true;
@@ -296,11 +300,31 @@ void tpm_emulator_block(TPMEmulator *e, const char *reason)
     }
 }
 
+static void lock_storage(TPMEmulator *e)
+{
+    TpmJob *job = tpm_job_new(TPM_JOB_LOCK_STORAGE);
+
+    tpm_worker_submit(e->worker, job);
+    tpm_job_unref(e->worker, job);
+    e->relock = false;
+}
+
+void tpm_emulator_saved(TPMEmulator *e)
+{
+    TpmWorkerInfo info;
+
+    tpm_worker_info(e->worker, &info);
+    e->relock = !info.lost;
+    /* The machine may have gone on without waiting for it */
+    if (e->relock && runstate_is_running()) {
+        lock_storage(e);
+    }
+}
+
 static void vm_state_change(void *opaque, bool running, RunState state)
 {
     TPMEmulator *e = opaque;
     TpmWorkerInfo info;
-    TpmJob *job;
 
     trace_tpm_emulator_vm_state_change(running, state);
     if (!running || !e->worker) {
@@ -312,9 +336,7 @@ static void vm_state_change(void *opaque, bool running, RunState state)
         tpm_emulator_block(e, TPM_BACKEND(e)->extra.last_error);
     } else if (e->relock) {
         /* Before the guest's next command, as jobs are done in their order */
-        job = tpm_job_new(TPM_JOB_LOCK_STORAGE);
-        tpm_worker_submit(e->worker, job);
-        tpm_job_unref(e->worker, job);
+        lock_storage(e);
     }
     e->relock = false;
 }

@@ -6,6 +6,7 @@
  */
 #include "qemu/osdep.h"
 #include "qemu/cutils.h"
+#include "block/aio.h"
 #include "emulator-worker-private.h"
 
 /* To CMD_INIT after the state was set: nothing volatile shall stay on disk */
@@ -43,12 +44,14 @@ static bool same_tpm(TpmWorker *w)
     return false;
 }
 
-/* Take connection @fd in use */
+/* Take connection @fd in use; -1: go on with the one there is */
 static bool connect_fd(TpmWorker *w, int fd, int64_t deadline)
 {
+    bool ok = fd < 0 ? tpm_link_probe_again(&w->link, deadline)
+                     : tpm_link_probe(&w->link, fd, deadline);
     uint32_t size;
 
-    if (!tpm_link_probe(&w->link, fd, deadline) || !same_tpm(w) ||
+    if (!ok || !same_tpm(w) ||
         !probe_buffer(w, &size, deadline)) {
         return false;
     }
@@ -74,6 +77,22 @@ static bool connect_next(TpmWorker *w, int64_t deadline)
     return false;
 }
 
+/*
+ * A start has ended already since this connection is silent, and it still is.
+ * The peer may live on without it, if there can be another one.
+ */
+static bool give_up_connection(TpmWorker *w, int64_t deadline)
+{
+    int64_t half = tpm_io_now() + (deadline - tpm_io_now()) / 2;
+
+    if (!w->reconnects || !w->silent || !tpm_link_owes(&w->link) ||
+        tpm_link_resync(&w->link, NULL, half)) {
+        return false;
+    }
+    tpm_worker_disconnect(w);
+    return true;
+}
+
 /* A link that a START can use */
 static bool get_ready(TpmWorker *w, int64_t deadline)
 {
@@ -86,12 +105,15 @@ static bool get_ready(TpmWorker *w, int64_t deadline)
     if (fresh) {
         return connect_next(w, deadline);
     }
-    if (!l->down) {
+    if (!l->down && !give_up_connection(w, deadline)) {
+        if (!l->probed) {
+            return connect_fd(w, -1, deadline);
+        }
         /* A response that was given up is not waited for once more */
         if (l->data_owed && !l->ctrl_owed) {
             return tpm_link_reopen_data(l, deadline);
         }
-        return tpm_link_resync(l, deadline);
+        return tpm_link_resync(l, NULL, deadline);
     }
     if (!w->reconnects) {
         pstrcpy(l->reason, sizeof(l->reason), "the connection is closed, and "
@@ -112,6 +134,7 @@ static bool try_start(TpmWorker *w, TpmJob *job, int64_t deadline)
     }
     job->buffer_size = size;
     qatomic_set(&w->established, est);
+    w->silent = false;
     qemu_mutex_lock(&w->lock);
     w->info.lost = false;
     qemu_mutex_unlock(&w->lock);
@@ -176,6 +199,9 @@ static bool run_command(TpmWorker *w, TpmJob *job, bool *lost)
     case TPM_CMD_LOST:
         *lost = true;
         break;
+    case TPM_CMD_CANCELLED:
+        job->fault = TPM_FAULT_CANCELED;
+        break;
     default:
         break;
     }
@@ -198,13 +224,15 @@ static bool run_reset_established(TpmWorker *w, TpmJob *job)
 
 static bool run_save(TpmWorker *w, TpmJob *job)
 {
-    int64_t deadline = tpm_io_now() + w->control_ms;
-
     for (unsigned i = 0; i < TPM_BLOBS; i++) {
         TpmBlob *b = &job->blobs[i];
 
+        if (tpm_worker_requests(w, job)) {
+            pstrcpy(job->error, sizeof(job->error), "cancelled");
+            return false;
+        }
         if (!tpm_link_get_blob(&w->link, i + 1, &b->flags, &b->data, &b->size,
-                               TPM_BLOB_MAX, deadline)) {
+                               TPM_BLOB_MAX, tpm_io_now() + w->control_ms)) {
             return false;
         }
     }
@@ -236,11 +264,17 @@ static bool run_restore(TpmWorker *w, TpmJob *job)
     return true;
 }
 
+/* Answers that came too late for who asked are taken first */
 static bool run_kind(TpmWorker *w, TpmJob *job, bool *lost)
 {
-    switch (job->kind) {
-    case TPM_JOB_COMMAND:
+    if (job->kind == TPM_JOB_COMMAND) {
         return run_command(w, job, lost);
+    }
+    if (job->kind != TPM_JOB_SHUTDOWN &&
+        !tpm_link_resync(&w->link, NULL, tpm_io_now() + w->control_ms)) {
+        return false;
+    }
+    switch (job->kind) {
     case TPM_JOB_RESET_ESTABLISHED:
         return run_reset_established(w, job);
     case TPM_JOB_SAVE:
@@ -260,11 +294,39 @@ static bool run_kind(TpmWorker *w, TpmJob *job, bool *lost)
     }
 }
 
-/* A link that neither is in step nor was given up on purpose is lost */
+/* Silence is the misfortune of who asked, and of nobody else */
 static bool link_lost(const TpmWorker *w, const TpmJob *job)
 {
     return job->kind != TPM_JOB_COMMAND && job->kind != TPM_JOB_SHUTDOWN &&
-           !tpm_link_in_step(&w->link);
+           w->link.down;
+}
+
+void tpm_worker_recover(TpmWorker *w)
+{
+    TpmJob again = {
+        .kind = TPM_JOB_START,
+        .buffer_size = w->restart_buffer,
+        .init = w->restart_init,
+    };
+    bool est;
+
+    if (w->restart) {
+        if (!try_start(w, &again, tpm_io_now() + w->start_ms)) {
+            return;
+        }
+    } else if (tpm_link_resync(&w->link, NULL, tpm_io_now() + w->control_ms) &&
+               tpm_link_get_established(&w->link, &est,
+                                        tpm_io_now() + w->control_ms)) {
+        qatomic_set(&w->established, est);
+    } else {
+        return;
+    }
+    w->restart = w->silent = false;
+    qemu_mutex_lock(&w->lock);
+    w->info.lost = false;
+    w->back = true;
+    qemu_mutex_unlock(&w->lock);
+    qemu_bh_schedule(w->bh);
 }
 
 void tpm_worker_run(TpmWorker *w, TpmJob *job)
@@ -273,10 +335,16 @@ void tpm_worker_run(TpmWorker *w, TpmJob *job)
     bool lost = false;
 
     if (start) {
+        w->missed = false;
         job->ok = run_start(w, job);
         lost = !job->ok;
+        w->restart = lost && job->kind == TPM_JOB_START;
+        w->restart_buffer = job->buffer_size;
+        w->restart_init = job->init;
     } else if (w->info.lost) {
         job->fault = TPM_FAULT_FAILED;
+        /* What it was to do is missing in the TPM: only a reset mends that */
+        w->missed |= job->kind == TPM_JOB_COMMAND;
         qemu_mutex_lock(&w->lock);
         pstrcpy(job->error, sizeof(job->error), w->reason);
         qemu_mutex_unlock(&w->lock);

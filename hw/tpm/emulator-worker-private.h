@@ -24,6 +24,11 @@ struct TpmWorker {
     /* The thread's own */
     TpmLink link;
     bool probed;            /* version and caps are those of the first probe */
+    bool silent;            /* lost for want of an answer, which may still come */
+    bool missed;            /* the guest gave a command since it was lost */
+    bool restart;           /* its last start did not come to its end */
+    uint32_t restart_buffer;    /* what that was asked for */
+    bool restart_init;
 
     /* Written by the thread, read by all: qatomic */
     bool established;
@@ -38,6 +43,7 @@ struct TpmWorker {
     bool ended;
     TpmWorkerInfo info;     /* but busy */
     bool report;            /* a loss has not been told */
+    bool back;              /* nor that it was none */
     bool drop;              /* the character device still holds it */
     char reason[160];
 };
@@ -47,6 +53,12 @@ void tpm_worker_run(TpmWorker *w, TpmJob *job);
 
 /* In the thread: the backend is lost, for the reason in the link */
 void tpm_worker_lose(TpmWorker *w);
+
+/*
+ * In the thread: what was owed has come, though it was lost already, and the
+ * guest has not noticed
+ */
+void tpm_worker_recover(TpmWorker *w);
 
 /*
  * In the thread: close the connection, as another one will follow.  The TPM

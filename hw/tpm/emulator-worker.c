@@ -116,6 +116,7 @@ void tpm_worker_flush(TpmWorker *w)
         QSIMPLEQ_REMOVE_HEAD(&w->queue, next);
         job->fault = TPM_FAULT_CANCELED;
         pstrcpy(job->error, sizeof(job->error), "the machine was reset");
+        job->flushed = true;
         job->done = true;
         QSIMPLEQ_INSERT_TAIL(&w->finished, job, next);
     }
@@ -129,7 +130,7 @@ static void deliver(TpmWorker *w, bool main_thread)
 {
     QSIMPLEQ_HEAD(, TpmJob) finished = QSIMPLEQ_HEAD_INITIALIZER(finished);
     char reason[sizeof(w->reason)];
-    bool report, drop;
+    bool report, drop, back;
     TpmJob *job;
 
     qemu_mutex_lock(&w->lock);
@@ -141,6 +142,10 @@ static void deliver(TpmWorker *w, bool main_thread)
     QSIMPLEQ_CONCAT(&finished, &w->finished);
     report = w->report && main_thread;
     drop = w->drop && main_thread;
+    back = w->back && main_thread && !w->info.lost;
+    if (main_thread) {
+        w->back = false;
+    }
     if (report) {
         w->report = false;
         memcpy(reason, w->reason, sizeof(reason));
@@ -152,6 +157,9 @@ static void deliver(TpmWorker *w, bool main_thread)
 
     if (report) {
         w->ops.lost(w->ops.opaque, reason);
+    }
+    if (back) {
+        w->ops.back(w->ops.opaque);
     }
     if (drop) {
         w->ops.drop(w->ops.opaque);
@@ -289,9 +297,12 @@ void tpm_worker_lose(TpmWorker *w)
     memcpy(w->reason, w->link.reason, sizeof(w->reason));
     w->report |= !w->info.lost;
     w->info.lost = true;
+    w->back = false;
     qemu_mutex_unlock(&w->lock);
     qemu_bh_schedule(w->bh);
-    if (w->reconnects) {
+    w->silent = !w->link.down;
+    /* A live connection is kept: what is owed may still come */
+    if (w->reconnects && w->link.down) {
         tpm_worker_disconnect(w);
     }
 }
@@ -299,7 +310,8 @@ void tpm_worker_lose(TpmWorker *w)
 /* Wait for a job; look after the connection meanwhile */
 static void idle(TpmWorker *w)
 {
-    bool watch = tpm_link_in_step(&w->link) && !w->info.lost;
+    bool watch = !w->link.down && (w->silent || !w->info.lost);
+    bool owed = watch && tpm_link_owes(&w->link);
     struct pollfd p[] = {
         { .fd = event_notifier_get_fd(&w->wake), .events = POLLIN },
         { .fd = watch ? w->link.ctrl : -1, .events = POLLIN },
@@ -310,8 +322,15 @@ static void idle(TpmWorker *w)
         return;
     }
     event_notifier_test_and_clear(&w->wake);
-    if (watch && !tpm_link_idle_ok(&w->link, p[1].revents, p[2].revents)) {
+    if (!watch) {
+        return;
+    }
+    if ((owed && !tpm_link_collect(&w->link)) ||
+        !tpm_link_idle_ok(&w->link, p[1].revents, p[2].revents)) {
         tpm_worker_lose(w);
+    } else if (owed && w->info.lost && !tpm_link_owes(&w->link) &&
+               !w->missed) {
+        tpm_worker_recover(w);
     }
 }
 

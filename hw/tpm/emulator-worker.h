@@ -8,7 +8,8 @@
  * BQL.  The rest of QEMU, under the BQL, gives it jobs and is told of their
  * end by a bottom half in the main thread, or waits with the BQL dropped.
  * Each job ends: all of them have deadlines, but for a command, which ends
- * within two control timeouts after it was asked to.
+ * within two control timeouts after it was asked to.  A deadline that passes
+ * ends the job, not the connection: the next job takes the late answer first.
  */
 #ifndef NEARMETAL_TPM_EMULATOR_WORKER_H
 #define NEARMETAL_TPM_EMULATOR_WORKER_H
@@ -59,6 +60,7 @@ typedef struct TpmJob {
     bool ok;
     TpmWireFault fault;         /* COMMAND that is not ok: what to answer */
     char error[160];
+    bool flushed;               /* it never ran, as the machine was reset */
 
     /* TpmWorker.lock */
     unsigned requests;          /* TPM_REQ_x */
@@ -78,6 +80,8 @@ typedef struct TpmWorkerOps {
     /* All under the BQL, @lost in the main thread only */
     void (*done)(void *opaque, TpmJob *job);
     void (*lost)(void *opaque, const char *reason);
+    /* It is not lost after all: the answer came late */
+    void (*back)(void *opaque);
     /* In the main thread: end the character device's connection */
     void (*drop)(void *opaque);
     void *opaque;

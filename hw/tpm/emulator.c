@@ -22,8 +22,9 @@
 #include "trace/trace-backends_tpm.h"
 #include "emulator.h"
 
-#define START_TIMEOUT_MS    5000
-#define CONTROL_TIMEOUT_MS  10000
+/* Longer than firmware waits for a command, and than storage usually stalls */
+#define START_TIMEOUT_MS    120000
+#define CONTROL_TIMEOUT_MS  120000
 #define TIMEOUT_MAX_MS      3600000
 
 /* The link has numbers of its own so that it builds without QEMU */
@@ -83,13 +84,14 @@ static void start_done(TPMEmulator *e, TpmJob *job)
 
     tpm_worker_info(e->worker, &info);
     if (info.lost) {
-        if (!job->ok) {
+        if (!job->ok && !job->flushed) {
             tpm_backend_set_error(tb, job->error);
         }
         return;
     }
     if (job->ok) {
         tpm_emulator_block(e, NULL);
+        tpm_backend_set_error(tb, NULL);
         e->caps = info.caps;
         if (!tpm_emulator_check_migratable(e, &err)) {
             warn_report_err(err);
@@ -112,8 +114,8 @@ static void job_done(void *opaque, TpmJob *job)
         start_done(e, job);
         break;
     case TPM_JOB_SAVE:
-        /* Even if nobody waits any more: the storage is unlocked */
-        e->relock |= job->ok;
+        /* Even if nobody waits any more, or it failed: a late answer unlocks */
+        tpm_emulator_saved(e);
         break;
     case TPM_JOB_RESET_ESTABLISHED:
     case TPM_JOB_RESTORE:
@@ -138,6 +140,18 @@ static void lost(void *opaque, const char *reason)
     error_report("tpm-emulator: TPM '%s' is lost: %s", tb->id, reason);
     qapi_event_send_tpm_backend_error(tb->id, reason);
     tpm_emulator_block(e, reason);
+}
+
+static void back(void *opaque)
+{
+    TPMEmulator *e = opaque;
+    TPMBackend *tb = TPM_BACKEND(e);
+
+    warn_report("tpm-emulator: TPM '%s' has answered late and is back",
+                tb->id);
+    tpm_backend_set_error(tb, NULL);
+    tpm_emulator_block(e, NULL);
+    tpm_backend_established_changed(tb);
 }
 
 static void drop(void *opaque)
@@ -325,8 +339,8 @@ static bool probe(TPMEmulator *e, int64_t deadline, Error **errp)
 
 static bool setup(TPMEmulator *e, QemuOpts *opts, Error **errp)
 {
-    TpmWorkerOps ops = { .done = job_done, .lost = lost, .drop = drop,
-                         .opaque = e };
+    TpmWorkerOps ops = { .done = job_done, .lost = lost, .back = back,
+                         .drop = drop, .opaque = e };
     g_autofree char *name = g_strdup_printf("tpm/%s", qemu_opts_id(opts));
     int64_t deadline;
 
@@ -383,12 +397,12 @@ static const QemuOptDesc tpm_emulator_opts[] = {
     {
         .name = "start-timeout",
         .type = QEMU_OPT_NUMBER,
-        .help = "ms until a start of the TPM has failed (default 5000)",
+        .help = "ms until a start of the TPM has failed (default 120000)",
     },
     {
         .name = "control-timeout",
         .type = QEMU_OPT_NUMBER,
-        .help = "ms until a silent control channel is lost (default 10000)",
+        .help = "ms until a silent control channel is lost (default 120000)",
     },
     { /* end of list */ },
 };

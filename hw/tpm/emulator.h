@@ -83,6 +83,9 @@ bool tpm_emulator_check_migratable(TPMEmulator *e, Error **errp);
 /* The TPM has changed: what was saved is old */
 void tpm_emulator_changed(TPMEmulator *e);
 
+/* The state was asked for: swtpm's storage may be unlocked */
+void tpm_emulator_saved(TPMEmulator *e);
+
 /* No migration while the TPM is lost, for @reason; NULL: it has recovered */
 void tpm_emulator_block(TPMEmulator *e, const char *reason);
 

@@ -9,6 +9,7 @@
  * a backend's region, which knows nothing of it, through an alias.
  */
 #include "qemu/osdep.h"
+#include "exec/address-spaces.h"
 #include "exec/memory.h"
 #include "exec/tb-flush.h"
 #include "hw/core/cpu.h"

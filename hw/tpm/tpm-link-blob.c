@@ -28,8 +28,11 @@ bool tpm_link_get_blob(TpmLink *l, uint32_t type, uint32_t *flags,
     tpm_wire_put32(body, FLAG_DECRYPTED);
     tpm_wire_put32(body + 4, type);
     if (!tpm_link_exchange(l, TPM_CTL_GET_STATEBLOB, body, -1, deadline) &&
-        (!tpm_link_in_step(l) || !(l->result & TPM_CTL_RES_NON_FATAL))) {
-        return false;
+        (!l->result || !(l->result & TPM_CTL_RES_NON_FATAL))) {
+        return !l->result ? false :
+            tpm_link_fail(l, "Getting the stateblob (type %u) failed with a "
+                          "TPM error 0x%x %s", type, l->result,
+                          tpm_wire_result_name(l->result));
     }
     total = tpm_wire_get32(l->ctrl_buf + 8);
     size = tpm_wire_get32(l->ctrl_buf + 12);
@@ -75,6 +78,7 @@ bool tpm_link_set_blob(TpmLink *l, uint32_t type, uint32_t flags,
         return false;
     }
     return !l->result || tpm_link_fail(l, "Setting the stateblob (type %u) "
-                                       "failed with a TPM error 0x%x", type,
-                                       l->result);
+                                       "failed with a TPM error 0x%x %s", type,
+                                       l->result,
+                                       tpm_wire_result_name(l->result));
 }

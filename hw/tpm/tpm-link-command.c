@@ -44,9 +44,8 @@ static bool command_cancel(Command *c)
 
     c->cancelled = true;
     c->cancelled_at = tpm_io_now();
-    c->answer_until = c->cancelled_at + l->ctl_ms;
     /* The response may be there already: tpm_link_quiet() leaves it alone */
-    return tpm_link_ask(l, cmd, NULL, -1, c->answer_until);
+    return tpm_link_ask(l, cmd, NULL, -1, c->cancelled_at + l->ctl_ms);
 }
 
 static bool command_requests(Command *c)
@@ -55,6 +54,10 @@ static bool command_requests(Command *c)
 
     if (req && !c->cancelled && !command_cancel(c)) {
         return false;
+    }
+    if ((req & ~TPM_REQ_HURRY) && c->l->ctrl_owed &&
+        c->answer_until == TPM_IO_NEVER) {
+        c->answer_until = tpm_io_now() + c->l->ctl_ms;
     }
     if ((req & TPM_REQ_DRAIN) && c->cancelled && !c->l->ctrl_owed &&
         c->drain_until == TPM_IO_NEVER) {
@@ -206,19 +209,30 @@ static TpmCmdResult command_loop(Command *c, size_t *out_len)
     }
 }
 
-static bool set_locality(TpmLink *l, uint8_t locty)
+/* The command is not sent yet: who does not want it any more need not wait */
+static TpmCmdResult set_locality(TpmLink *l, uint8_t locty,
+                                 const TpmLinkOps *ops)
 {
     uint8_t body[4] = { locty };
 
     if (l->locality == locty) {
-        return true;
+        return TPM_CMD_DONE;
     }
-    if (!tpm_link_exchange(l, TPM_CTL_SET_LOCALITY, body, -1,
-                           tpm_io_now() + l->ctl_ms)) {
-        return false;
+    l->locality = TPM_LINK_NO_LOCALITY;
+    if (!tpm_link_ask(l, TPM_CTL_SET_LOCALITY, body, -1,
+                      tpm_io_now() + l->ctl_ms)) {
+        return TPM_CMD_LOST;
+    }
+    if (!tpm_link_resync(l, ops, TPM_IO_NEVER)) {
+        return l->down ? TPM_CMD_LOST : TPM_CMD_CANCELLED;
+    }
+    if (l->result) {
+        tpm_link_fail(l, "TPM result for CMD_SET_LOCALITY: 0x%x %s",
+                      l->result, tpm_wire_result_name(l->result));
+        return TPM_CMD_DROPPED;
     }
     l->locality = locty;
-    return true;
+    return TPM_CMD_DONE;
 }
 
 TpmCmdResult tpm_link_command(TpmLink *l, uint8_t locty,
@@ -236,16 +250,15 @@ TpmCmdResult tpm_link_command(TpmLink *l, uint8_t locty,
         .rest_until = TPM_IO_NEVER,
     };
 
+    TpmCmdResult ready;
+
     *out_len = 0;
-    if (!tpm_link_in_step(l)) {
-        tpm_link_fail(l, "the TPM is not in step");
-        return TPM_CMD_LOST;
+    if (!tpm_link_resync(l, ops, TPM_IO_NEVER)) {
+        return l->down ? TPM_CMD_LOST : TPM_CMD_CANCELLED;
     }
-    if (!tpm_link_quiet(l)) {
-        return TPM_CMD_LOST;
-    }
-    if (!set_locality(l, locty)) {
-        return tpm_link_in_step(l) ? TPM_CMD_DROPPED : TPM_CMD_LOST;
+    ready = set_locality(l, locty, ops);
+    if (ready != TPM_CMD_DONE) {
+        return ready;
     }
     if (tpm_io_send(l->data, in, in_len, -1, tpm_io_now() + l->ctl_ms) !=
         TPM_IO_OK) {

@@ -8,6 +8,7 @@
 #ifdef NATIVE_UNIT_TEST
 #include <errno.h>
 #include <glib.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -146,34 +147,95 @@ bool tpm_link_reopen_data(TpmLink *l, int64_t deadline)
     return true;
 }
 
-bool tpm_link_resync(TpmLink *l, int64_t deadline)
+bool tpm_link_owes(const TpmLink *l)
+{
+    return l->ctrl_owed || l->data_owed;
+}
+
+static bool collect_ctrl(TpmLink *l)
+{
+    TpmIoResult r = tpm_link_answer(l, 0);
+    uint8_t skip[4096];
+
+    if (tpm_link_body_left(l) > BLOB_SKIP_MAX) {
+        return tpm_link_break(l, "a state of %u bytes is too large",
+                              tpm_link_body_left(l));
+    }
+    while (r == TPM_IO_OK && l->ctrl_owed) {
+        r = tpm_link_body(l, skip, MIN(tpm_link_body_left(l), sizeof(skip)),
+                          0);
+    }
+    if (r == TPM_IO_OK || r == TPM_IO_TIMEOUT) {
+        return true;
+    }
+    return tpm_link_break(l, "the control channel was closed instead of an "
+                          "answer to CMD_%s", tpm_wire_ctl_name(l->ctrl_cmd));
+}
+
+static bool collect_data(TpmLink *l)
+{
+    switch (tpm_link_response(l, NULL, 0, 0)) {
+    case TPM_IO_OK:
+    case TPM_IO_TIMEOUT:
+        return true;
+    case TPM_IO_EOF:
+        return tpm_link_break(l, "the data channel was closed");
+    default:
+        return tpm_link_break(l, "the data channel: %s", strerror(errno));
+    }
+}
+
+bool tpm_link_collect(TpmLink *l)
+{
+    return !l->down && (!l->ctrl_owed || collect_ctrl(l)) &&
+           (!l->data_owed || collect_data(l));
+}
+
+/* Wait for bytes, for a request or for the deadline */
+static void owed_wait(TpmLink *l, const TpmLinkOps *ops, int64_t deadline)
+{
+    struct pollfd p[] = {
+        { .fd = l->ctrl_owed ? l->ctrl : -1, .events = POLLIN },
+        { .fd = l->data_owed ? l->data : -1, .events = POLLIN },
+        { .fd = ops ? ops->wake_fd : -1, .events = POLLIN },
+    };
+    uint64_t count;
+
+    if (poll(p, 3, tpm_io_poll_timeout(deadline)) > 0 &&
+        (p[2].revents & POLLIN) &&
+        read(p[2].fd, &count, sizeof(count)) < 0) {
+        /* Requests are asked for next in any case */
+        return;
+    }
+}
+
+static bool await_owed(TpmLink *l, const TpmLinkOps *ops, int64_t deadline)
 {
     int64_t since = tpm_io_now();
 
-    if (l->down) {
-        return false;
-    }
-    if (l->ctrl_owed && (!tpm_link_await(l, since, deadline) ||
-                         !tpm_link_skip_body(l, deadline))) {
-        return false;
-    }
-    if (l->data_owed) {
-        switch (tpm_link_response(l, NULL, 0, deadline)) {
-        case TPM_IO_OK:
-            break;
-        case TPM_IO_TIMEOUT:
-            return tpm_link_fail(l, "the response to an earlier command is "
-                                 "still missing");
-        case TPM_IO_EOF:
-            return tpm_link_break(l, "the data channel was closed");
-        default:
-            return tpm_link_break(l, "the data channel: %s", strerror(errno));
+    while (tpm_link_collect(l) && tpm_link_owes(l)) {
+        if (ops && ops->poll_requests(ops->opaque)) {
+            return tpm_link_fail(l, "cancelled while an earlier answer is "
+                                 "missing");
         }
+        if (tpm_io_now() >= deadline) {
+            return l->ctrl_owed ?
+                tpm_link_fail(l, "no answer to CMD_%s within %" PRId64 " ms",
+                              tpm_wire_ctl_name(l->ctrl_cmd),
+                              tpm_io_now() - since) :
+                tpm_link_fail(l, "the response to an earlier command is still "
+                              "missing");
+        }
+        owed_wait(l, ops, deadline);
     }
-    if (l->data < 0 && !tpm_link_reopen_data(l, deadline)) {
-        return false;
-    }
-    return tpm_link_quiet(l);
+    return !l->down;
+}
+
+bool tpm_link_resync(TpmLink *l, const TpmLinkOps *ops, int64_t deadline)
+{
+    return !l->down && await_owed(l, ops, deadline) &&
+           (l->data >= 0 || tpm_link_reopen_data(l, deadline)) &&
+           tpm_link_quiet(l);
 }
 
 /* What a command without effect is answered with tells the version */
@@ -193,12 +255,13 @@ static bool probe_tag(TpmLink *l, uint16_t tag, uint32_t code, uint16_t *reply,
         l->rsp_size = TPM_WIRE_HDR;
         r = tpm_link_response(l, NULL, 0, deadline);
     }
+    if (r == TPM_IO_TIMEOUT) {
+        return tpm_link_fail(l, "no response to the command that asks for the "
+                             "TPM's version");
+    }
     if (r != TPM_IO_OK) {
-        return tpm_link_break(l, r == TPM_IO_TIMEOUT
-                              ? "no response to the command that asks for "
-                                "the TPM's version"
-                              : "no usable response to the command that asks "
-                                "for the TPM's version");
+        return tpm_link_break(l, "no usable response to the command that asks "
+                              "for the TPM's version");
     }
     *reply = tpm_wire_get16(l->rsp_hdr);
     return true;
@@ -255,6 +318,12 @@ bool tpm_link_probe(TpmLink *l, int ctrl_fd, int64_t deadline)
     l->ctrl = ctrl_fd;
     l->down = false;
     l->reason[0] = '\0';
-    return tpm_link_reopen_data(l, deadline) && probe_version(l, deadline) &&
-           probe_caps(l, deadline);
+    return tpm_link_probe_again(l, deadline);
+}
+
+bool tpm_link_probe_again(TpmLink *l, int64_t deadline)
+{
+    l->probed = tpm_link_resync(l, NULL, deadline) &&
+                probe_version(l, deadline) && probe_caps(l, deadline);
+    return l->probed;
 }

@@ -49,6 +49,7 @@ void tpm_link_close(TpmLink *l)
     close_fd(&l->ctrl);
     close_fd(&l->data);
     l->down = true;
+    l->probed = false;
     l->ctrl_owed = 0;
     l->data_owed = false;
     l->locality = TPM_LINK_NO_LOCALITY;
@@ -220,8 +221,9 @@ bool tpm_link_exchange(TpmLink *l, uint32_t cmd, const uint8_t *body,
         !tpm_link_await(l, since, deadline)) {
         return false;
     }
-    return !l->result || tpm_link_fail(l, "TPM result for CMD_%s: 0x%x",
-                                       tpm_wire_ctl_name(cmd), l->result);
+    return !l->result || tpm_link_fail(l, "TPM result for CMD_%s: 0x%x %s",
+                                       tpm_wire_ctl_name(cmd), l->result,
+                                       tpm_wire_result_name(l->result));
 }
 
 static bool exchange32(TpmLink *l, uint32_t cmd, uint32_t value,

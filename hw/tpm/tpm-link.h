@@ -26,6 +26,7 @@
 /* What poll_requests() of a running command may answer */
 #define TPM_REQ_CANCEL  1u  /* ask the TPM to cancel; never taken back */
 #define TPM_REQ_DRAIN   2u  /* and give it up if that does not help */
+#define TPM_REQ_HURRY   4u  /* as CANCEL, but silence means nothing */
 
 typedef struct TpmLinkOps {
     /* TPM_REQ_x; asked before each wait, in the link's thread */
@@ -43,6 +44,7 @@ typedef struct TpmLink {
     TpmWireVersion version;
     uint8_t locality;
     bool down;
+    bool probed;            /* tpm_link_probe() came to its end */
     uint32_t result;        /* of the last control message answered */
     char reason[160];
 
@@ -75,14 +77,27 @@ bool tpm_link_in_step(const TpmLink *l);
  */
 bool tpm_link_probe(TpmLink *l, int ctrl_fd, int64_t deadline);
 
+/* The same once more, after it ended since an answer was late */
+bool tpm_link_probe_again(TpmLink *l, int64_t deadline);
+
 /* Close the data channel, with whatever response it owes, and open another */
 bool tpm_link_reopen_data(TpmLink *l, int64_t deadline);
 
+/* Are answers owed that were given up waiting for? */
+bool tpm_link_owes(const TpmLink *l);
+
+/*
+ * Take what has arrived of the answers that are owed, to drop it.  Never waits.
+ * Returns: false if the link is down
+ */
+bool tpm_link_collect(TpmLink *l);
+
 /*
  * Get what is owed, and a data channel if there is none since opening it
- * failed, so that both channels can be used again
+ * failed, so that both channels can be used again.
+ * @ops: a request ends it; NULL: none can
  */
-bool tpm_link_resync(TpmLink *l, int64_t deadline);
+bool tpm_link_resync(TpmLink *l, const TpmLinkOps *ops, int64_t deadline);
 
 /**
  * tpm_link_idle_ok: judge what poll() says while nothing is outstanding
@@ -118,6 +133,7 @@ bool tpm_link_shutdown(TpmLink *l, int64_t deadline);
 typedef enum TpmCmdResult {
     TPM_CMD_DONE,
     TPM_CMD_DROPPED,    /* no usable response, but the link is in step */
+    TPM_CMD_CANCELLED,  /* it was not sent; earlier answers may be owed */
     TPM_CMD_STUCK,      /* cancelled, given up: the response is still owed */
     TPM_CMD_LOST,
 } TpmCmdResult;

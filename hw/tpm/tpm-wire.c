@@ -112,6 +112,37 @@ static const struct {
     [TPM_CTL_LOCK_STORAGE] = { "LOCK_STORAGE", 4, 4 },
 };
 
+const char *tpm_wire_result_name(uint32_t result)
+{
+    /* Codes of TPM 1.2, then of 2.0; words as upstream's */
+    static const struct {
+        uint32_t result;
+        const char *name;
+    } all[] = {
+        { 0x03, "a parameter is bad" },
+        { 0x09, "operation failed" },
+        { TPM_CTL_RES_BAD_ORDINAL, "not possible now, or not known" },
+        { 0x0d, "key could not be found" },
+        { 0x19, "bad parameter size" },
+        { 0x20, "encryption error" },
+        { 0x21, "decryption error" },
+        { 0x28, "bad key property" },
+        { 0x2c, "bad (encryption) mode" },
+        { 0x2e, "bad version identifier" },
+        { 0x3d, "bad locality" },
+        { 0x101, "operation failed" },
+        { 0x907, "bad locality" },
+        { 0x9a, "insufficient amount of data" },
+    };
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        if (all[i].result == result) {
+            return all[i].name;
+        }
+    }
+    return "";
+}
+
 const char *tpm_wire_ctl_name(uint32_t cmd)
 {
     return cmd <= TPM_CTL_MAX && ctl[cmd].name ? ctl[cmd].name : "?";

@@ -112,6 +112,9 @@ TpmRspVerdict tpm_wire_check_response(const uint8_t hdr[TPM_WIRE_HDR],
 size_t tpm_wire_error(uint8_t *out, size_t out_len, TpmWireVersion v,
                       uint32_t code);
 
+/* What a result of a control message means, "" if unknown */
+const char *tpm_wire_result_name(uint32_t result);
+
 /* Name of a control message without CMD_, "?" if unknown */
 const char *tpm_wire_ctl_name(uint32_t cmd);
 

@@ -226,6 +226,7 @@ static void test_thaw(gconstpointer front)
 
 static void migrate_verdict(const TpmFront *front, Fault fault, bool command)
 {
+    bool waits = fault == FAULT_FROZEN || fault == FAULT_SILENT;
     TpmRig *r = start(front, TPM_HASTY);
     g_autofree char *file = g_build_filename(r->dir, "state", NULL);
     g_autofree char *uri = g_strdup_printf("file:%s", file);
@@ -243,9 +244,16 @@ static void migrate_verdict(const TpmFront *front, Fault fault, bool command)
     g_assert_nonnull(how);
     g_assert_nonnull(strstr(how, "TPM"));
     g_assert_nonnull(strstr(how, "tpm0"));
+    assert_running(r);
+    if (waits) {
+        /* The migration's misfortune alone */
+        g_assert_cmpuint(tpm_rig_events(r, "TPM_BACKEND_ERROR"), ==, 0);
+        unlink(file);
+        tpm_rig_stop(r);
+        return;
+    }
     tpm_rig_await_loss(r, 1);
     /* The machine runs on, without its TPM */
-    assert_running(r);
     if (command) {
         tpm_regs_wait(r);
         g_assert_cmphex(tpm_error_response(r), ==, tpm_code_failed(r));
