@@ -238,7 +238,10 @@ static void keep(const Kept *k)
 static void test_kept(void)
 {
     for (unsigned i = 0; i < G_N_ELEMENTS(kept); i++) {
-        keep(&kept[i]);
+        /* Without firmware, virt has no slots for DIMMs */
+        if (!tpm_on_arm() || strstr(kept[i].device, "pmem")) {
+            keep(&kept[i]);
+        }
     }
 }
 
