@@ -67,7 +67,9 @@ usage_error() {
 
 # need_arg "$@": the option at the head needs a value
 need_arg() {
-    [ $# -ge 2 ] && [ -n "$2" ] || usage_error "$1 needs a value"
+    if [ $# -lt 2 ] || [ -z "$2" ]; then
+        usage_error "$1 needs a value"
+    fi
 }
 
 # need_count OPTION VALUE: a whole number, 1 or more

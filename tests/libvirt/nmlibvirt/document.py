@@ -12,8 +12,8 @@ HEAD = '''\
 <!-- Written by scripts/test-libvirt --doc; do not edit. -->
 # The best-practice guide through libvirt
 
-Each setting of the guide, and each object of the -object page, as libvirt {libvirt} gives it to the rebuilt QEMU, in
-libvirt's default sandbox. Guests are of type qemu (TCG), but for the settings
+Each setting of the guide, and each object of the -object page, as libvirt
+{libvirt} gives it to the rebuilt QEMU, in libvirt's default sandbox. Guests are of type qemu (TCG), but for the settings
 that libvirt takes with type kvm only. Passthrough devices are made up, with a
 preloaded stand-in for VFIO. SCSI disks are those of scsi_debug in a guest,
 which runs libvirt and the rebuilt QEMU once more.
