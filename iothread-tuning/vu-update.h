@@ -6,7 +6,7 @@
  *
  * The main thread begins and ends drained sections, accepts connections and
  * removes exports.  The watches of the kick fds and the coroutine that serves
- * the connection are of the AioContext's thread.  So the main thread writes down
+ * the connection are of the AioContext's thread.  So the main thread notes down
  * what it wants, and an update in the AioContext brings that about.  A handler
  * of a kick that ran meanwhile has ended when the update runs.
  */
@@ -29,7 +29,7 @@ typedef struct VuUpdate {
 /*
  * In qemu/vhost-user-server.h, as they need all of VuServer:
  *
- * vhost_user_server_update(): the AioContext's thread shall see what has changed
+ * vhost_user_server_update(): the AioContext's thread shall see what changed
  * vhost_user_server_is_busy(): the connection is served, or an update is to come
  * vhost_user_server_end_if_broken(): libvhost-user may have found an error
  * vhost_user_server_after_message(): a message has been executed

@@ -147,8 +147,8 @@ static void test_stop_and_drain(gconstpointer event_idx)
         vu_client_submit(s.client);
         g_usleep(BEGIN_US);
         vu_client_stop_begin(s.client);
-        succeeds(qsd_qmp(s.qsd, "{ 'execute': 'blockdev-reopen', 'arguments': { 'options':"
-                " [{ 'driver': 'null-co', 'size': 1048576, 'node-name': 'disk',"
+        succeeds(qsd_qmp(s.qsd, "{ 'execute': 'blockdev-reopen', "
+                "'arguments': { 'options': [{ 'driver': 'null-co', 'size': 1048576, 'node-name': 'disk',"
                 " 'latency-ns': 200000000, 'read-zeroes': true }] }}"));
         g_assert_cmpuint(vu_client_stop_end(s.client), ==,
                          vu_client_done(s.client));
@@ -200,7 +200,8 @@ static void test_delete(gconstpointer event_idx)
         }
         done = vu_client_done(s.client);
         succeeds(qsd_qmp_receive(s.qsd));
-        succeeds(qsd_qmp(s.qsd, "{ 'execute': 'block-export-add', 'arguments': {"
+        succeeds(qsd_qmp(s.qsd, "{ 'execute': 'block-export-add', "
+                      "'arguments': {"
                       "'id': 'export', 'type': 'vhost-user-blk', 'writable':"
                       "true, 'node-name': 'disk', 'iothread': 'io0', 'addr': {"
                       "'type': 'unix', 'path': %s }}}", s.socket));

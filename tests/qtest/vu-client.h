@@ -23,7 +23,7 @@ void vu_client_free(VuClient *client);
 /* Closes the connection without a word; memory and kick fd are still shared */
 void vu_client_hang_up(VuClient *client);
 
-/* The same guest with the same memory at another export, or at the same again */
+/* The same guest with the same memory at an export, which may be another */
 void vu_client_connect_again(VuClient *client, const char *socket_path);
 
 /* Has the export ended the connection? */

@@ -6,8 +6,8 @@
  * has to be there
  *
  * It drives the queue of the virtio-blk device at PCI slot 4 of a pc machine
- * through shared memory, in a thread of its own.  No block is in two requests at
- * a time.  Whatever is wrong ends the test.
+ * through shared memory, in a thread of its own.  No block is in two requests
+ * at a time.  Whatever is wrong ends the test.
  */
 #ifndef NEARMETAL_QTEST_VU_LOAD_H
 #define NEARMETAL_QTEST_VU_LOAD_H
