@@ -148,7 +148,8 @@ static void test_stop_and_drain(gconstpointer event_idx)
         g_usleep(BEGIN_US);
         vu_client_stop_begin(s.client);
         succeeds(qsd_qmp(s.qsd, "{ 'execute': 'blockdev-reopen', "
-                "'arguments': { 'options': [{ 'driver': 'null-co', 'size': 1048576, 'node-name': 'disk',"
+                "'arguments': { 'options': [{ 'driver': 'null-co', "
+                "'size': 1048576, 'node-name': 'disk',"
                 " 'latency-ns': 200000000, 'read-zeroes': true }] }}"));
         g_assert_cmpuint(vu_client_stop_end(s.client), ==,
                          vu_client_done(s.client));
