@@ -6,6 +6,8 @@ needs no tools and no login: the registers come from the TPM, the log from the
 guest's memory.  The image is not changed.  Everything is fresh in each run: TPM
 and UEFI variables, so that two runs can be compared (--diff)."""
 
+import glob
+import hashlib
 import json
 import os
 import shutil
@@ -20,6 +22,8 @@ from .tpmproxy import Proxy
 PROGRAM = 'measured-boot'
 BANKS = ('sha1', 'sha256')
 QUIET_SECONDS = 15
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))))
 EPILOG = '''\
 Words after -- are further options of QEMU.
 
@@ -44,17 +48,19 @@ def parser():
     one.add_argument('--disk', metavar='IMG', help='boot this image, raw or '
                      'qcow2 (default: the firmware alone)')
     one.add_argument('--device', metavar='NAME', help='the TPM: tpm-tis or '
-                     'tpm-crb, tpm-tis-device for aarch64')
+                     'tpm-crb; for aarch64 tpm-tis-device or tpm-crb-device')
     one.add_argument('--firmware', metavar='FILE', help='UEFI code')
     one.add_argument('--vars', metavar='FILE', help='UEFI variables to begin '
                      'with; a copy is used')
-    one.add_argument('--qemu', metavar='BIN', help='the QEMU to run')
+    one.add_argument('--qemu', metavar='BIN', help="the QEMU to run "
+                     "(default: this project's build, else $PATH's)")
     one.add_argument('--accel', choices=('kvm', 'tcg'), default='tcg')
     one.add_argument('--memory', type=number(int, 128, 65536), default=1024,
                      metavar='MIB', help='(default: 1024)')
     one.add_argument('--until', metavar='TEXT', help='measure when the '
-                     'console has printed this (default: when nothing was '
-                     f'measured for {QUIET_SECONDS} seconds)')
+                     'console has printed this (default: when the firmware '
+                     'has ended its part and nothing was measured for '
+                     f'{QUIET_SECONDS} seconds)')
     one.add_argument('--quiet-seconds', type=number(float, 1, 600),
                      default=QUIET_SECONDS, metavar='N', help='other time '
                      'than that')
@@ -81,8 +87,15 @@ def firmware(options):
     return options.firmware, options.vars
 
 
+def built(name):
+    """This project's own, the newest base last; or None."""
+    found = sorted(glob.glob(os.path.join(ROOT, 'build', '*', 'obj', name)))
+    return found[-1] if found else None
+
+
 def binary(options):
-    name = options.qemu or f'qemu-system-{options.arch}'
+    name = f'qemu-system-{options.arch}'
+    name = options.qemu or built(name) or name
     path = shutil.which(name)
     if not path:
         raise ToolError(f'{name} is no program here; give --qemu the path of '
@@ -103,10 +116,15 @@ def disk_options(path):
             '-device', 'virtio-blk-pci,drive=disk0,bootindex=0']
 
 
-def load(path):
+def load(path, arch):
     try:
         with open(path, encoding='utf-8') as file:
-            return pcrs.unpack(json.load(file), path)
+            stored = json.load(file)
+        run_before = pcrs.unpack(stored, path)
+        if stored.get('arch', arch) != arch:
+            raise ToolError(f"--diff: {path} is of {stored['arch']}, and "
+                            f'this is a boot of {arch}')
+        return run_before
     except OSError as error:
         raise ToolError(f'{path}: {error.strerror}') from None
     except ValueError:
@@ -122,10 +140,32 @@ def store(path, content):
         raise ToolError(f'--json: {path}: {error.strerror}') from None
 
 
+def check_writable(path):
+    """A file that cannot be written is told before the boot, too."""
+    there = os.path.exists(path)
+    try:
+        with open(path, 'a', encoding='utf-8'):
+            pass
+    except OSError as error:
+        raise ToolError(f'--json: {path}: {error.strerror}') from None
+    if not there:
+        os.unlink(path)
+
+
+def firmware_done(extends):
+    """Has each of its registers its separator?  It comes before what is
+    booted, and silence before it is a busy host."""
+    ends = {hashlib.new(bank, value).digest() for bank in BANKS
+            for value in (bytes(4), b'\xff' * 4)}
+    return {one.pcr for one in extends
+            if ends & set(one.digests.values())} >= set(pcrs.FIRMWARE)
+
+
 def ready(options, boot, proxy):
     if options.until:
         return lambda: options.until in boot.text()
-    return lambda: proxy.extends and proxy.quiet() >= options.quiet_seconds
+    return lambda: (firmware_done(proxy.extends) and
+                    proxy.quiet() >= options.quiet_seconds)
 
 
 def measure(options, folder, stop):
@@ -143,7 +183,8 @@ def measure(options, folder, stop):
         try:
             with boot:
                 what = (f"'{options.until}' on the console" if options.until
-                        else 'something measured and then nothing more')
+                        else 'the separators of PCR 0 to 7 and then nothing '
+                        'more (--until TEXT waits for the console instead)')
                 boot.wait(ready(options, boot, proxy), options.seconds, what)
                 banks = proxy.registers()
                 events = bootrun.read_memory_log(boot, proxy, banks)
@@ -174,7 +215,7 @@ def verdict(banks, events, replayed):
 
 def report(options, banks, events, before):
     replayed = bootrun.judge(banks, events or [])
-    for line in pcrs.lines(banks, replayed):
+    for line in pcrs.lines(banks, replayed, events or []):
         print(line)
     good, text = verdict(banks, events, replayed)
     if options.json:
@@ -193,7 +234,9 @@ def report(options, banks, events, before):
 
 def work(options):
     # A file that cannot be read is told before the boot
-    before = load(options.diff) if options.diff else None
+    before = load(options.diff, options.arch) if options.diff else None
+    if options.json:
+        check_writable(options.json)
     stop = Stop().install()
     with tempfile.TemporaryDirectory(prefix='measured-boot.') as folder:
         banks, events = measure(options, folder, stop)

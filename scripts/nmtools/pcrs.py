@@ -4,8 +4,16 @@
 
 from . import ToolError, table, tpmlog
 
-# What a boot through UEFI and GRUB leaves, as tpm2_pcrread shows it
-EXPECTED = ['set'] * 10 + ['zero'] * 7 + ['ff'] * 6 + ['zero']
+# What a boot through UEFI leaves, as tpm2_pcrread shows it; TABLES: which of 8
+# to 15 the boot loader sets beside
+EXPECTED = ['set'] * 8 + ['zero'] * 9 + ['ff'] * 6 + ['zero']
+TABLES = {
+    'GRUB': {8, 9},             # its command lines and its files
+    'UKI': {11},                # systemd-stub: the parts of the image
+    'kernel': {9},              # its EFI stub: initrd and command line
+    'firmware': set(),
+}
+LOADERS = range(8, 16)
 IMA = 10            # Linux extends it, with a log of its own
 FIRMWARE = range(8)
 LONGEST = 400       # letters of an event to show where events are compared
@@ -19,28 +27,48 @@ def state(value):
     return 'ff' if value == b'\xff' * len(value) else 'set'
 
 
-def unexpected(registers):
-    """Numbers of registers that are not as the table of the guide."""
+def table_of(events):
+    """The name in TABLES that fits what the log shows."""
+    logged = {event.pcr for event in events}
+    if 11 in logged:
+        return 'UKI'
+    if 8 in logged:
+        return 'GRUB'
+    return 'kernel' if 9 in logged else 'firmware'
+
+
+def expected(events):
+    """States of all registers.  What a loader measures beyond its table (12:
+    command line, 13: extensions, 14: MOK, 15: volumes) stands in the log."""
+    more = TABLES[table_of(events)] | \
+        {event.pcr for event in events if event.pcr in LOADERS}
+    return ['set' if n in more else EXPECTED[n]
+            for n in range(tpmlog.REGISTERS)]
+
+
+def unexpected(registers, events=()):
+    """Numbers of registers that are not as the table of the boot."""
+    states = expected(events)
     return [n for n, value in enumerate(registers)
-            if state(value) != EXPECTED[n]]
+            if state(value) != states[n]]
 
 
-def mark(banks, replayed, number):
+def mark(banks, replayed, number, events=()):
     """What to say about a register beside its values."""
+    wanted = expected(events)[number]
     states = {state(values[number]) for values in banks.values()}
     if number == IMA and states == {'set'}:
         return 'by IMA of Linux'
-    words = [] if states == {EXPECTED[number]} else \
-        [f'expected {EXPECTED[number]}']
+    words = [] if states == {wanted} else [f'expected {wanted}']
     if any(number in wrong for wrong in replayed.values()):
         words.append('log differs')
     return ', '.join(words)
 
 
-def lines(banks, replayed):
+def lines(banks, replayed, events=()):
     """A table: PCR, a column for each bank, remarks."""
     rows = [[str(n), *[values[n].hex() for values in banks.values()],
-             mark(banks, replayed, n)] for n in range(tpmlog.REGISTERS)]
+             mark(banks, replayed, n, events)] for n in range(tpmlog.REGISTERS)]
     heads = ['PCR', *[name.upper() for name in banks], '']
     return ['  '.join(row).rstrip() for row in
             table.align(heads, rows, left=len(heads))]
