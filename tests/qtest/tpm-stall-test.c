@@ -207,12 +207,15 @@ static void test_back(gconstpointer front)
 
 int main(int argc, char **argv)
 {
+    const TpmFront *first;
+
     g_test_init(&argc, &argv, NULL);
-    tpm_front_add("tpm-stall/start", test_start);
+    first = tpm_fronts();
+    qtest_add_data_func("tpm-stall/start", first, test_start);
     tpm_front_add("tpm-stall/reset", test_reset);
-    tpm_front_add("tpm-stall/cancel", test_cancel);
+    qtest_add_data_func("tpm-stall/cancel", first, test_cancel);
     tpm_front_add("tpm-stall/migrate", test_migrate);
     tpm_front_add("tpm-stall/gives-up", test_gives_up);
-    tpm_front_add("tpm-stall/back", test_back);
+    qtest_add_data_func("tpm-stall/back", first, test_back);
     return g_test_run();
 }
