@@ -41,7 +41,8 @@ TpmFake *tpm_fake_new(const char *script, char **error)
     f->tpm.caps = s->caps;
     f->tpm.buffer = s->buffer;
     fake_tpm_init(&f->tpm);
-    f->tpm.newer = s->newer;
+    /* 0.7 knows no CMD_LOCK_STORAGE */
+    f->tpm.newer = s->newer || (s->caps & TPM_CTL_CAP_LOCK_STORAGE);
     if (s->has_storage) {
         f->tpm.storage = s->storage;
     }
