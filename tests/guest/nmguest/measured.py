@@ -35,6 +35,7 @@ BLIND = {'x86_64': (), 'aarch64': (('tpm-crb-device', ',acpi=off'),)}
 def name_of(setup):
     return setup[0] + (' without ACPI' if 'acpi=off' in setup[1] else '')
 
+
 # Enough of a log to tell which loader it was
 GRUB_LOG = [tpmlog.Event(n, 13, {}, b'') for n in (8, 9)]
 
