@@ -238,10 +238,7 @@ static void keep(const Kept *k)
 static void test_kept(void)
 {
     for (unsigned i = 0; i < G_N_ELEMENTS(kept); i++) {
-        /* Without firmware, virt has no slots for DIMMs */
-        if (!tpm_on_arm() || strstr(kept[i].device, "pmem")) {
-            keep(&kept[i]);
-        }
+        keep(&kept[i]);
     }
 }
 
@@ -266,7 +263,10 @@ int main(int argc, char **argv)
     qtest_add_func("tpm-ppi/property", test_property);
     qtest_add_func("tpm-ppi/page", test_page);
     qtest_add_func("tpm-ppi/wipe", test_wipe);
-    qtest_add_func("tpm-ppi/kept", test_kept);
+    if (!tpm_on_arm()) {
+        /* Without firmware, virt has no slots for DIMMs; the wipe is the same */
+        qtest_add_func("tpm-ppi/kept", test_kept);
+    }
     if (tpm_on_arm()) {
         qtest_add_func("tpm-ppi/blobs", test_blobs);
     }
