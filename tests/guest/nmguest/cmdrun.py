@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -137,7 +138,7 @@ class Place:
             if 'filename' in node:
                 nodes[node.get('node-name')] = node['filename']
             elif isinstance(node.get('file'), str):
-                formats[nodes.get(node['file'])] = node['driver']
+                formats[nodes.get(node['file'])] = node.get('driver')
         return formats
 
     def moved(self, found):
@@ -201,6 +202,7 @@ def prepared(control, fds):
     def prepare():
         alone_in_network()
         die_with_parent()
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         null = os.open('/dev/null', os.O_RDWR)
         for number, listens in fds.items():
             os.dup2(listening() if listens else null, number)
