@@ -213,7 +213,7 @@ def prepared(control, fds):
 def normalised(text, top, binary):
     text = text.replace(binary, 'QEMU').replace(top, 'TOP')
     text = re.sub(r'\d{4}-\d\d-\d\dT[\d:.]+Z ', '', text)
-    text = re.sub(r'\bpid \d+|0x[0-9a-f]{9,}|/tmp/[\w.]*\w{6}\b', '#', text)
+    text = re.sub(r'/dev/pts/\d+|\bpid \d+|0x[0-9a-f]{9,}|/tmp/[\w.]*\w{6}\b', '#', text)
     return text.split('\n')
 
 
