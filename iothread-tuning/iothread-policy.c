@@ -79,6 +79,32 @@ static void policy_set_kind(Object *obj, int kind, Error **errp)
     iothread_policy_apply(IOTHREAD(obj), errp);
 }
 
+/* "-object iothread,help" shows them */
+static const struct { const char *name, *text; } descriptions[] = {
+    { "poll-max-ns", "longest polling in ns, 0 to 1000000000, 0: never poll "
+      "(default: 32768)" },
+    { "poll-grow", "classic policy: factor by which the polling time grows, "
+      "0 to 1000 (default: 0, which means 2)" },
+    { "poll-shrink", "classic policy: divisor by which it shrinks, 0 to 1000 "
+      "(default: 0, which means to nothing)" },
+    { "poll-policy", "how the polling time is found: classic, weighted or "
+      "predictive (default: predictive)" },
+    { "poll-weight", "weighted policy: log2 of the number of gaps averaged "
+      "over, 0 to 63, 0 sets 3 (default: 3)" },
+    { "poll-latency-weight", "predictive policy: ns of CPU time that 1 ns of "
+      "latency is worth, 0 to 1000 (default: 5)" },
+    { "poll-cpu-limit", "percentage of a CPU that polling may spend in vain, "
+      "0 to 100, 0: no limit (default: 0)" },
+};
+
+static void policy_describe(ObjectClass *klass)
+{
+    for (int i = 0; i < ARRAY_SIZE(descriptions); i++) {
+        object_class_property_set_description(klass, descriptions[i].name,
+                                              descriptions[i].text);
+    }
+}
+
 void iothread_policy_class_init(ObjectClass *klass)
 {
     object_class_property_add_enum(klass, "poll-policy", "IOThreadPollPolicy",
@@ -89,6 +115,7 @@ void iothread_policy_class_init(ObjectClass *klass)
                                   policy_get_param, policy_set_param,
                                   NULL, &policy_params[i]);
     }
+    policy_describe(klass);
 }
 
 void iothread_policy_info(const IOThread *iothread, IOThreadInfo *info)
