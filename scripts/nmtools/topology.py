@@ -13,8 +13,11 @@ from .qmp import Refused, open_monitor
 from .stop import Stop
 
 PROGRAM = 'topology-report'
-ROWS = ('socket', 'cluster', 'core', 'node', 'l1', 'l1d', 'l1i', 'l2', 'l3')
+ROWS = ('socket', 'die', 'cluster', 'core', 'node', 'l1', 'l1d', 'l1i', 'l2', 'l3')
 SAME, DIFFERS, UNTOLD = 'same', 'DIFFERS', '-'
+# From wide to narrow, as the IDs of topologyguest
+PLACES = (('socket-id',), ('die-id',), ('cluster-id', 'module-id'),
+          ('core-id',), ('thread-id',))
 INEXPRESSIBLE = 'not expressible'
 EPILOG = '''GUEST is a copy of the guest's /sys/devices/system/cpu, made with
   cp -r /sys/devices/system/cpu DIR
@@ -67,6 +70,8 @@ def asked(info):
     given = {'sizes': {}}
     names = ['socket-id', 'die-id']
     given['socket'] = _group(cpus, names[:1])
+    if any('die-id' in cpu['props'] for cpu in cpus):
+        given['die'] = _group(cpus, names)
     level = next((name for name in ('cluster-id', 'module-id')
                   if any(name in cpu['props'] for cpu in cpus)), None)
     if level:
@@ -83,6 +88,36 @@ def asked(info):
         if 'size' in cache:
             given['sizes'].setdefault(cache['cache'], cache['size'])
     return given
+
+
+def _by_package(places):
+    """[[CPU, ...], ...] of {CPU: IDs}: packages and CPUs by their IDs."""
+    packages = {}
+    for cpu in sorted(places, key=lambda cpu: (places[cpu], cpu)):
+        packages.setdefault(places[cpu][0], []).append(cpu)
+    return list(packages.values())
+
+
+def renumber(info, seen):
+    """SEEN with QEMU's numbers of CPUs, found by their IDs: a guest numbers
+    them as they come, which is another order after a hot-plug.  As it is where
+    the IDs do not tell.  The other value: do the numbers differ?"""
+    places = {}
+    for cpu in info['cpus']:
+        if cpu['present']:
+            places[cpu['cpu-index']] = tuple(
+                next((cpu['props'][name] for name in names
+                      if name in cpu['props']), 0) for names in PLACES)
+    theirs = _by_package(seen.get('ids', {}))
+    ours = _by_package(places)
+    if [len(cpus) for cpus in theirs] != [len(cpus) for cpus in ours]:
+        return seen, False
+    number = dict(zip((cpu for cpus in theirs for cpu in cpus),
+                      (cpu for cpus in ours for cpu in cpus)))
+    new = {name: {frozenset(number.get(cpu, cpu) for cpu in group)
+                  for group in groups} if isinstance(groups, set) else groups
+           for name, groups in seen.items()}
+    return new, any(cpu != ours for cpu, ours in number.items())
 
 
 def ranges(cpus):
@@ -208,7 +243,13 @@ def work(options):
         without_acpi = options.dt or has_no_acpi(monitor)
     finally:
         monitor.close()
+    moved = False
+    if seen:
+        seen, moved = renumber(info, seen)
     rows, notes = report(asked(info), seen, without_acpi)
+    if moved:
+        notes.append('the guest numbers CPUs in another order; they are '
+                     'compared by their IDs, with the numbers of QEMU')
     if options.json:
         print_json(rows, notes, info)
     else:

@@ -3,9 +3,10 @@
 """What a guest knows of its CPUs: from a copy of /sys/devices/system/cpu, or
 from what lscpu -J prints there.
 
-Both become a dictionary: 'socket', 'cluster', 'core', 'node' and caches 'l1d',
-'l1i', 'l1', 'l2', 'l3', each a set of groups of CPUs (frozensets), and 'sizes'
-of the caches in bytes.  What the guest does not tell is not there."""
+Both become a dictionary: 'socket', 'die', 'cluster', 'core', 'node' and caches
+'l1d', 'l1i', 'l1', 'l2', 'l3', each a set of groups of CPUs (frozensets), and
+'sizes' of the caches in bytes; of sysfs also 'ids', {CPU: IDs, wide to narrow}.
+What the guest does not tell is not there."""
 
 import json
 import os
@@ -14,8 +15,11 @@ import re
 from . import ToolError
 
 LISTS = {'socket': ('package_cpus_list', 'core_siblings_list'),
+         'die': ('die_cpus_list',),
          'cluster': ('cluster_cpus_list',),
          'core': ('thread_siblings_list', 'core_cpus_list')}
+# From wide to narrow; CPUs of a package are in the order of these
+IDS = ('physical_package_id', 'die_id', 'cluster_id', 'core_id')
 KINDS = {'Data': 'd', 'Instruction': 'i', 'Unified': ''}
 UNITS = {'': 1, 'K': 1 << 10, 'M': 1 << 20, 'G': 1 << 30}
 
@@ -65,6 +69,14 @@ def _sysfs_caches(folder, seen):
             seen['sizes'].setdefault(name, size)
 
 
+def _sysfs_ids(folder):
+    """The IDs of a CPU; None if one of the package or core is not told."""
+    texts = [read(os.path.join(folder, name)) for name in IDS]
+    ids = [int(text) if re.fullmatch(r'-?\d+', text) else -1
+           for text in texts]
+    return None if -1 in (ids[0], ids[3]) else tuple(ids)
+
+
 def from_sysfs(folder):
     seen = {'sizes': {}}
     names = [name for name in os.listdir(folder)
@@ -78,6 +90,9 @@ def from_sysfs(folder):
             texts = [read(os.path.join(path, 'topology', file))
                      for file in files]
             add(seen, what, cpu_list(next(filter(None, texts), '')))
+        ids = _sysfs_ids(os.path.join(path, 'topology'))
+        if ids:
+            seen.setdefault('ids', {})[int(name[3:])] = ids
         if os.path.isdir(os.path.join(path, 'cache')):
             _sysfs_caches(os.path.join(path, 'cache'), seen)
         for entry in os.listdir(path):
@@ -87,6 +102,9 @@ def from_sysfs(folder):
                     int(match[1]), set()).add(int(name[3:]))
     for group in seen.pop('nodes', {}).values():
         add(seen, 'node', frozenset(group))
+    # Each package is a die where the guest was told of none
+    if seen.get('die') == seen.get('socket'):
+        seen.pop('die', None)
     if 'core' not in seen and 'socket' not in seen:
         raise ToolError(f'{folder} tells of no cores; its files are not whole: '
                         'copy it with cp -r')
