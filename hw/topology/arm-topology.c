@@ -65,12 +65,16 @@ void arm_topology_init(VirtMachineState *vms, Error **errp)
     TopoCpuCaches caches = { };
     g_autofree char *why = NULL;
 
+    if (!topology || !(topology->caches_given || topology->stable_ids ||
+                       topology->numa_by_cluster)) {
+        return;
+    }
     if (ms->smp.max_cpus > ms->smp.cpus) {
         warn_report("smp: maxcpus=%u: this machine cannot hot-plug CPUs, the "
                     "guest keeps the %u of cpus=", ms->smp.max_cpus,
                     ms->smp.cpus);
     }
-    if (!topology || !(topology->caches_given || topology->stable_ids)) {
+    if (!topology->caches_given && !topology->stable_ids) {
         return;
     }
     if (VIRT_MACHINE_GET_CLASS(vms)->no_cpu_topology) {

@@ -12,3 +12,8 @@ TopoTree *topology_cpuid_caches(MachineState *ms)
 {
     return NULL;
 }
+
+const char *topology_cpuid_untold(void)
+{
+    return NULL;
+}

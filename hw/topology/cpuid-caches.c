@@ -34,6 +34,21 @@ static void add_cache(TopoTree *tree, const MachineState *ms, TopoKind kind,
     topo_tree_add_caches(tree, &model, level);
 }
 
+const char *topology_cpuid_untold(void)
+{
+    X86CPU *cpu = first_cpu ? X86_CPU(first_cpu) : NULL;
+
+    if (cpu && cpu->cache_info_passthrough) {
+        return "host-cache-info=on tells the guest of the host's caches";
+    }
+    if (cpu && IS_AMD_CPU(&cpu->env) &&
+        !(cpu->env.features[FEAT_8000_0001_ECX] & CPUID_EXT3_TOPOEXT)) {
+        return "this CPU model of AMD's tells guests who shares a cache with "
+               "topoext=on only";
+    }
+    return NULL;
+}
+
 /* All CPUs are alike: the first one speaks for them */
 TopoTree *topology_cpuid_caches(MachineState *ms)
 {
@@ -62,7 +77,8 @@ TopoTree *topology_cpuid_caches(MachineState *ms)
                                    caches->l3_cache;
         TopoLevel level = topo_level_from_qapi(info->share_level);
 
-        if (kind == TOPO_L3 && !cpu->enable_l3_cache) {
+        /* Leaf 0x8000001D has an L3 whatever l3-cache says */
+        if (kind == TOPO_L3 && !amd && !cpu->enable_l3_cache) {
             continue;
         }
         /* As cpu_x86_cpuid() has it for old machine types */

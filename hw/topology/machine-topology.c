@@ -74,6 +74,22 @@ CpuTopologyLevel topo_level_to_qapi(const MachineState *ms, TopoLevel level)
     }
 }
 
+static bool says_clusters(const MachineState *ms)
+{
+    return ms->topology && ms->topology->clusters_given;
+}
+
+CpuTopologyLevel topo_level_to_user(const MachineState *ms, TopoLevel level)
+{
+    return level == TOPO_CLUSTER && says_clusters(ms)
+           ? CPU_TOPOLOGY_LEVEL_CLUSTER : topo_level_to_qapi(ms, level);
+}
+
+const char *machine_topology_module(const MachineState *ms)
+{
+    return says_clusters(ms) ? "cluster" : "module";
+}
+
 bool machine_topology_alias_clusters(MachineState *ms,
                                      SMPConfiguration *config, Error **errp)
 {
@@ -267,9 +283,9 @@ int64_t machine_topology_numa_node(const MachineState *ms, unsigned cpu)
         int empty = topo_numa_empty(&shape, nodes);
 
         if (empty >= 0) {
-            warn_report("numa-by-cluster: node %d gets no CPUs: %u nodes are "
-                        "more than sockets=%u have clusters", empty, nodes,
-                        shape.sockets);
+            warn_report("numa-by-cluster: nodes from %d on get no CPUs: %u "
+                        "nodes are more than the %d clusters", empty, nodes,
+                        empty);
         }
     }
     return topo_numa_node(&shape, nodes, cpu);

@@ -70,4 +70,10 @@ void machine_topology_add_ids_property(ObjectClass *oc);
 TopoLevel topo_level_from_qapi(CpuTopologyLevel level);
 CpuTopologyLevel topo_level_to_qapi(const MachineState *ms, TopoLevel level);
 
+/* The same in the word that the user has for it: modules may be clusters */
+CpuTopologyLevel topo_level_to_user(const MachineState *ms, TopoLevel level);
+
+/* "cluster" where the user calls modules so, else "module" */
+const char *machine_topology_module(const MachineState *ms);
+
 #endif

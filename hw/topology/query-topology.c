@@ -39,7 +39,7 @@ static CpuTopologyCache *cache_info(const MachineState *ms,
     *info = (CpuTopologyCache) {
         .id = cache->id,
         .cache = (CacheLevelAndType)cache->kind,
-        .topology = topo_level_to_qapi(ms, cache->level),
+        .topology = topo_level_to_user(ms, cache->level),
         .has_size = g->size > 0, .size = g->size,
         .has_line = g->line > 0, .line = g->line,
         .has_ways = g->ways > 0, .ways = g->ways,

@@ -19,4 +19,12 @@
  */
 TopoTree *topology_cpuid_caches(MachineState *ms);
 
+/**
+ * topology_cpuid_untold: why guests do not learn from the CPUs who shares the
+ * caches, as this VM has them
+ *
+ * Returns: NULL if they do, or if it is not the CPUs that tell
+ */
+const char *topology_cpuid_untold(void);
+
 #endif

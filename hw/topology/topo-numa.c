@@ -19,6 +19,8 @@ unsigned topo_numa_node(const TopoShape *shape, unsigned nodes, unsigned cpu)
     unsigned cluster = cpu % per_socket / per_cluster;
     unsigned share, extra, first;
 
+    /* What is left over has memory alone, and is last: nodes have no gap */
+    nodes = MIN(nodes, clusters * shape->sockets);
     if (nodes <= shape->sockets) {
         return socket % nodes;
     }
@@ -26,22 +28,13 @@ unsigned topo_numa_node(const TopoShape *shape, unsigned nodes, unsigned cpu)
     extra = nodes % shape->sockets;
     first = socket * (nodes / shape->sockets) + MIN(socket, extra);
     share = nodes / shape->sockets + (socket < extra);
-    return first + cluster * MIN(share, clusters) / clusters;
+    return first + cluster * share / clusters;
 }
 
 int topo_numa_empty(const TopoShape *shape, unsigned nodes)
 {
-    unsigned per_cluster = topo_span(shape, TOPO_CLUSTER);
-    unsigned cpus = topo_span(shape, TOPO_SOCKET) * shape->sockets;
-    g_autofree bool *used = g_new0(bool, nodes);
+    unsigned clusters = topo_span(shape, TOPO_SOCKET) * shape->sockets /
+                        topo_span(shape, TOPO_CLUSTER);
 
-    for (unsigned cpu = 0; cpu < cpus; cpu += per_cluster) {
-        used[topo_numa_node(shape, nodes, cpu)] = true;
-    }
-    for (unsigned node = 0; node < nodes; node++) {
-        if (!used[node]) {
-            return node;
-        }
-    }
-    return -1;
+    return nodes > clusters ? (int)clusters : -1;
 }

@@ -18,12 +18,16 @@
  *
  * With no more nodes than sockets, sockets take turns, as they always did.
  * With more, each socket has nodes of its own, one after the other, and its
- * clusters are spread over these in order.  A cluster is never split.
+ * clusters are spread over these in order.  A cluster is never split.  Where
+ * there are more nodes than clusters, each cluster has one, and the last ones
+ * have memory alone.
  */
 unsigned topo_numa_node(const TopoShape *shape, unsigned nodes, unsigned cpu);
 
 /**
- * topo_numa_empty: the lowest node that gets no CPU that way, -1: there is none
+ * topo_numa_empty: the first node that gets no CPU that way, as do all after it
+ *
+ * Returns: -1 if there is none
  */
 int topo_numa_empty(const TopoShape *shape, unsigned nodes);
 

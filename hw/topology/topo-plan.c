@@ -149,6 +149,28 @@ static bool check_no_hole(const bool *exists, char **why)
     return true;
 }
 
+/*
+ * Guests schedule by who shares the last level: that CPUs share a core but not
+ * this makes no sense to them ("arch topology borken" of Linux).
+ */
+static bool check_last_level(const TopoShape *shape, const TopoLevel *level,
+                             char **why)
+{
+    TopoKind last = level[TOPO_L3] != TOPO_DEFAULT ? TOPO_L3 :
+                    level[TOPO_L2] != TOPO_DEFAULT ? TOPO_L2 : TOPO_L1D;
+    g_autofree char *allowed = NULL;
+
+    if (shape->threads < 2 || level[last] != TOPO_THREAD) {
+        return true;
+    }
+    allowed = allowed_levels(shape, TOPO_CORE, TOPO_SOCKET);
+    *why = g_strdup_printf("smp-cache: %s: topology=thread: the last level is "
+                           "shared by the threads=%u of a core at least; "
+                           "allowed: %s", topo_kind_name(last), shape->threads,
+                           allowed);
+    return false;
+}
+
 bool topo_plan_levels(const TopoShape *shape, const TopoRequest *request,
                       const TopoCpuCaches *cpu, TopoLevel *level, char **why)
 {
@@ -176,7 +198,7 @@ bool topo_plan_levels(const TopoShape *shape, const TopoRequest *request,
         return false;
     }
     choose_levels(shape, exists, l1, l2, l3, level);
-    return true;
+    return check_last_level(shape, level, why);
 }
 
 static bool check_number(TopoKind kind, const char *name, uint64_t value,

@@ -7,7 +7,10 @@
 
 #include "qemu/osdep.h"
 #include "qapi/error.h"
+#include "qemu/error-report.h"
+#include "system/system.h"
 #include "machine-topology.h"
+#include "query-topology.h"
 #include "topo-x86.h"
 #include "x86-topology.h"
 
@@ -34,6 +37,28 @@ static TopoLevel named(const MachineTopology *topology, TopoKind kind)
     return request->given ? request->level : TOPO_DEFAULT;
 }
 
+/* When the CPUs are there: not all models tell guests what was asked for */
+static void warn_untold(Notifier *notifier, void *data)
+{
+    const MachineTopology *topology = current_machine->topology;
+    const char *why = topology_cpuid_untold();
+
+    if (why && (topology->caches_given || topology->clusters_given)) {
+        warn_report("%s: the guest does not see it: %s",
+                    topology->caches_given ? "smp-cache" : "smp: clusters",
+                    why);
+    }
+}
+
+static void expect_warning(void)
+{
+    static Notifier notifier = { .notify = warn_untold };
+
+    if (!notifier.node.le_prev) {
+        qemu_add_machine_init_done_notifier(&notifier);
+    }
+}
+
 bool x86_topology_default_l2(MachineState *ms, CpuTopologyLevel model,
                              Error **errp)
 {
@@ -43,6 +68,7 @@ bool x86_topology_default_l2(MachineState *ms, CpuTopologyLevel model,
     if (!topology) {
         return true;
     }
+    expect_warning();
     if (!check_clusters(ms, errp)) {
         return false;
     }

@@ -207,7 +207,7 @@ static void test_query_x86(void)
     QDict *info = query(qts), *props;
 
     check_caches(info, "l1d", "l1d/core/cpu-model 0 1 2 3");
-    check_caches(info, "l2", "l2/module/default 0,1 2,3");
+    check_caches(info, "l2", "l2/cluster/default 0,1 2,3");
     check_caches(info, "l3", "l3/die/cpu-model 0,1,2,3");
     props = qdict_get_qdict(cpu_at(info, 6), "props");
     g_assert_cmpint(qdict_get_int(props, "socket-id"), ==, 1);

@@ -34,7 +34,9 @@ static const Case cases[] = {
     { "sockets=2,clusters=2,cores=1", 3, "0122", -1 },
     /* More nodes than clusters: the last ones of a socket have memory alone */
     { "clusters=2,cores=2", 4, "0011", 2 },
-    { "sockets=2,clusters=1,cores=2", 4, "0022", 1 },
+    { "sockets=2,clusters=1,cores=2", 4, "0011", 2 },
+    { "sockets=2,clusters=2,cores=1", 5, "0123", 4 },
+    { "sockets=2,dies=2,clusters=2,cores=1", 16, "01234567", 8 },
     { "cores=4", 2, "0000", 1 },
     { "dies=2,clusters=2,cores=1", 2, "0011", -1 },
 };
@@ -59,7 +61,7 @@ static void check_random(unsigned s, unsigned c, unsigned k, unsigned nodes)
 {
     TopoShape shape = { .sockets = s, .clusters = c, .cores = k,
                         .threads = 1, .cpus = s * c * k };
-    unsigned last = 0;
+    unsigned last = 0, max = 0;
 
     for (unsigned cpu = 0; cpu < shape.cpus; cpu++) {
         unsigned node = topo_numa_node(&shape, nodes, cpu);
@@ -67,7 +69,8 @@ static void check_random(unsigned s, unsigned c, unsigned k, unsigned nodes)
         g_assert_cmpuint(node, <, nodes);
         g_assert_cmpuint(node, ==,
                          topo_numa_node(&shape, nodes, cpu / k * k));
-        if (nodes > s) {
+        max = MAX(max, node);
+        if (MIN(nodes, s * c) > s) {
             /* In order, and none for two sockets */
             g_assert_cmpuint(node, >=, last);
             if (cpu && cpu % (c * k) == 0) {
@@ -76,8 +79,10 @@ static void check_random(unsigned s, unsigned c, unsigned k, unsigned nodes)
         }
         last = node;
     }
-    g_assert_cmpint(topo_numa_empty(&shape, nodes) < 0 || nodes > s * c ||
-                    (nodes + s - 1) / s > c, ==, true);
+    /* All nodes before the last one that has CPUs have some */
+    g_assert_cmpint(topo_numa_empty(&shape, nodes), ==,
+                    nodes > s * c ? (int)(s * c) : -1);
+    g_assert_cmpuint(max + 1, ==, MIN(nodes, s * c));
 }
 
 static void test_random(void)

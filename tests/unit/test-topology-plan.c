@@ -70,9 +70,10 @@ static const Case sharing[] = {
     /* Between what is named */
     { "clusters=2,cores=2", "l1d=cluster", &topo_case_l3,
       "l1d 0-1 2-3 | l1i 0-1 2-3 | l2 0-1 2-3 | l3 0-3" },
-    { "clusters=2,cores=2,threads=2", "l3=thread", &topo_case_n1,
-      "l1d 0 1 2 3 4 5 6 7 | l1i 0 1 2 3 4 5 6 7 | l2 0 1 2 3 4 5 6 7 | "
-      "l3 0 1 2 3 4 5 6 7" },
+    { "clusters=2,cores=2", "l3=thread", &topo_case_n1,
+      "l1d 0 1 2 3 | l1i 0 1 2 3 | l2 0 1 2 3 | l3 0 1 2 3" },
+    { "cores=2,threads=2", "l2=thread", &topo_case_l3,
+      "l1d 0 1 2 3 | l1i 0 1 2 3 | l2 0 1 2 3 | l3 0-3" },
     { "clusters=2,cores=2", "l2,size=2097152", &topo_case_n1,
       "l1d 0 1 2 3 | l1i 0 1 2 3 | l2 0-1 2-3" },
     /* One L1 */
@@ -120,6 +121,15 @@ static const Case refused[] = {
       "cluster, socket" },
     { "clusters=2,cores=2", "l1d=core l1i=cluster", &topo_case_n1,
       "smp-cache: l1i: topology=cluster differs from l1d's; allowed: core" },
+    { "clusters=2,cores=2,threads=2", "l3=thread", &topo_case_n1,
+      "smp-cache: l3: topology=thread: the last level is shared by the "
+      "threads=2 of a core at least; allowed: core, cluster, socket" },
+    { "cores=2,threads=4", "l2=thread", &topo_case_n1,
+      "smp-cache: l2: topology=thread: the last level is shared by the "
+      "threads=4 of a core at least; allowed: core, socket" },
+    { "cores=2,threads=2", "l1d=thread", &topo_case_unified,
+      "smp-cache: l1d: topology=thread: the last level is shared by the "
+      "threads=2 of a core at least; allowed: core, socket" },
     { "cores=2", "l3=socket", &topo_case_unified,
       "smp-cache: l3 needs l2, which the CPU model does not have; name l2, "
       "too" },
@@ -294,7 +304,7 @@ static void test_random(void)
         g_autoptr(TopoTree) tree = topo_case_plan(smp, caches, &topo_case_n1,
                                                   &why);
         bool sound = (!l1 || !l2 || l1 <= l2) && (!l2 || !l3 || l2 <= l3) &&
-                     (!l1 || !l3 || l1 <= l3);
+                     (!l1 || !l3 || l1 <= l3) && (t == 1 || l3 != 1);
 
         g_test_message("%s: %s", smp, caches);
         g_assert_cmpint(tree != NULL, ==, sound);
