@@ -11,11 +11,6 @@
 /* As many are listed for each thread in any case */
 #define HOST_CPUS_FEW 64
 
-typedef struct AffinityProbe {
-    HostCpus *allowed;
-    int err;                    /* a positive errno */
-} AffinityProbe;
-
 static uint16List *cpu_set_to_list(const HostCpus *set)
 {
     uint16List *list = NULL, **tail = &list;
@@ -45,41 +40,63 @@ char *bitmap_ranges_text(const unsigned long *bits, unsigned long nbits)
     return g_string_free(text, false);
 }
 
-char *host_cpus_text(const uint16List *list)
+static unsigned long *list_to_bitmap(const uint16List *list)
 {
-    g_autofree unsigned long *cpus = bitmap_new(HOST_CPUS_MAX);
+    unsigned long *cpus = bitmap_new(HOST_CPUS_MAX);
 
     for (; list; list = list->next) {
         set_bit(list->value, cpus);
     }
+    return cpus;
+}
+
+char *host_cpus_text(const uint16List *list)
+{
+    g_autofree unsigned long *cpus = list_to_bitmap(list);
+
     return bitmap_ranges_text(cpus, HOST_CPUS_MAX);
 }
 
 /* The host functions return a positive errno, or -ENOSYS */
-static int thread_set_cpus(QemuThread *thread, const uint16List *list)
+static int thread_set(QemuThread *thread, unsigned long *cpus)
 {
-    g_autofree unsigned long *cpus = bitmap_new(HOST_CPUS_MAX);
-
-    for (; list; list = list->next) {
-        set_bit(list->value, cpus);
-    }
     return abs(qemu_thread_set_affinity(thread, cpus, HOST_CPUS_MAX));
 }
 
-static void *probe_run(void *opaque)
+/* @cpus: of HOST_CPUS_MAX bits, to be freed; NULL with an error */
+static int thread_get(QemuThread *thread, unsigned long **cpus)
 {
-    AffinityProbe *probe = opaque;
-    g_autofree unsigned long *all = bitmap_new(HOST_CPUS_MAX);
-    QemuThread self;
+    unsigned long *have, nbits;
+    int err = abs(qemu_thread_get_affinity(thread, &have, &nbits));
 
-    qemu_thread_get_self(&self);
-    bitmap_set(all, 0, HOST_CPUS_MAX);
-    probe->err = abs(qemu_thread_set_affinity(&self, all, HOST_CPUS_MAX));
-    if (!probe->err) {
-        probe->err = abs(qemu_thread_get_affinity(&self, &probe->allowed->cpus,
-                                                  &probe->allowed->nbits));
+    *cpus = NULL;
+    if (!err) {
+        *cpus = bitmap_new(HOST_CPUS_MAX);
+        bitmap_copy(*cpus, have, MIN(nbits, HOST_CPUS_MAX));
+        g_free(have);
     }
-    return NULL;
+    return err;
+}
+
+/*
+ * Which CPUs may @thread run on, which now has @before?  The kernel drops those
+ * that it does not have or that a cpuset excludes, which threads may have of
+ * their own, without a word.  So ask for all, and go back.  A thread that had
+ * all keeps what was set, as it then follows a cpuset that grows.
+ */
+static int thread_measure(QemuThread *thread, unsigned long *before,
+                          unsigned long **allowed)
+{
+    g_autofree unsigned long *all = bitmap_new(HOST_CPUS_MAX);
+    int err;
+
+    bitmap_set(all, 0, HOST_CPUS_MAX);
+    *allowed = NULL;
+    err = thread_set(thread, all) ?: thread_get(thread, allowed);
+    if (err || !bitmap_equal(before, *allowed, HOST_CPUS_MAX)) {
+        thread_set(thread, before);
+    }
+    return err;
 }
 
 static void error_set_affinity(const HostCpusProperty *property, int err,
@@ -95,26 +112,24 @@ static void error_set_affinity(const HostCpusProperty *property, int err,
     }
 }
 
-/*
- * Which CPUs may a thread run on?  The kernel drops those that it does not have
- * or that a cpuset excludes without a word, and that must not happen to those
- * that somebody asked for.  So ask for all of them with a thread that has
- * nothing to lose.
- */
 HostCpus *host_cpus_allowed(const HostCpusProperty *property, Error **errp)
 {
-    g_autoptr(HostCpus) allowed = g_new0(HostCpus, 1);
-    AffinityProbe probe = { .allowed = allowed };
-    QemuThread thread;
+    g_autofree unsigned long *before = NULL;
+    unsigned long *cpus = NULL;
+    HostCpus *allowed;
+    QemuThread self;
+    int err;
 
-    qemu_thread_create(&thread, "affinity-probe", probe_run, &probe,
-                       QEMU_THREAD_JOINABLE);
-    qemu_thread_join(&thread);
-    if (probe.err) {
-        error_set_affinity(property, probe.err, errp);
+    qemu_thread_get_self(&self);
+    err = thread_get(&self, &before) ?: thread_measure(&self, before, &cpus);
+    if (err) {
+        error_set_affinity(property, err, errp);
         return NULL;
     }
-    return g_steal_pointer(&allowed);
+    allowed = g_new0(HostCpus, 1);
+    allowed->cpus = cpus;
+    allowed->nbits = HOST_CPUS_MAX;
+    return allowed;
 }
 
 void host_cpus_free(HostCpus *allowed)
@@ -177,29 +192,50 @@ bool host_cpus_visit(const HostCpusProperty *property, Visitor *v,
                      const char *name, uint16List **list, Error **errp)
 {
     ERRP_GUARD();
-    g_autoptr(HostCpus) allowed = NULL;
-    g_autoptr(uint16List) cpus = visit_list(property, v, name, errp);
 
-    if (*errp) {
-        return false;
+    *list = visit_list(property, v, name, errp);
+    return !*errp;
+}
+
+/* The kernel has not taken the list as it is: undo, and say why */
+static void refuse(const HostCpusProperty *property, QemuThread *thread,
+                   unsigned long *before, const uint16List *list, int err,
+                   Error **errp)
+{
+    HostCpus allowed = { .nbits = HOST_CPUS_MAX };
+    int failed = thread_measure(thread, before, &allowed.cpus);
+
+    if (failed) {
+        error_set_affinity(property, failed, errp);
+    } else if (host_cpus_check(property, list, &allowed, errp)) {
+        /* They were not allowed just now */
+        error_set_affinity(property, err ?: EAGAIN, errp);
     }
-    allowed = host_cpus_allowed(property, errp);
-    if (!allowed || !host_cpus_check(property, cpus, allowed, errp)) {
-        return false;
-    }
-    *list = g_steal_pointer(&cpus);
-    return true;
+    g_free(allowed.cpus);
 }
 
 bool host_cpus_set(const HostCpusProperty *property, QemuThread *thread,
                    const uint16List *list, Error **errp)
 {
-    int err = thread_set_cpus(thread, list);
+    g_autofree unsigned long *wanted = list_to_bitmap(list);
+    g_autofree unsigned long *before = NULL, *now = NULL;
+    int err = thread_get(thread, &before);
 
     if (err) {
         error_set_affinity(property, err, errp);
+        return false;
     }
-    return !err;
+    err = thread_set(thread, wanted);
+    if (err && err != EINVAL) {
+        error_set_affinity(property, err, errp);
+        return false;
+    }
+    if (!err && !thread_get(thread, &now) &&
+        bitmap_equal(now, wanted, HOST_CPUS_MAX)) {
+        return true;
+    }
+    refuse(property, thread, before, list, err, errp);
+    return false;
 }
 
 bool host_cpus_get(QemuThread *thread, uint16List **list)

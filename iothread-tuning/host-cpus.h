@@ -4,9 +4,10 @@
  *
  * The host CPUs that a thread runs on, as properties have them
  *
- * CPUs are checked against what the kernel allows before anything is changed,
- * and reading asks the kernel, so that it also shows what a management layer
- * has set from outside.  All functions run under the BQL.
+ * A thread gets all CPUs that were asked for or keeps those that it had, and
+ * reading asks the kernel, so that it also shows what a management layer has set
+ * from outside.  None of that takes another thread, which could not always be
+ * had.  All functions run under the BQL.
  */
 #ifndef IOTHREAD_TUNING_HOST_CPUS_H
 #define IOTHREAD_TUNING_HOST_CPUS_H
@@ -28,7 +29,8 @@ typedef struct HostCpus {
 } HostCpus;
 
 /**
- * host_cpus_allowed: ask the kernel for them
+ * host_cpus_allowed: ask the kernel for those of the calling thread, for
+ * threads that it is going to create
  *
  * Returns: to be freed with host_cpus_free(); NULL with an error
  */
@@ -37,9 +39,9 @@ HostCpus *host_cpus_allowed(const HostCpusProperty *property, Error **errp);
 void host_cpus_free(HostCpus *allowed);
 
 /**
- * host_cpus_visit: read a list of CPUs that the host allows
+ * host_cpus_visit: read a list of numbers that CPUs can have
  * @name: of the property, for the visitor
- * @list: where to store the list, to be freed by the caller
+ * @list: where to store the list, to be freed by the caller; NULL if empty
  *
  * Returns: false with an error if it is none
  */
@@ -56,8 +58,10 @@ bool host_cpus_check(const HostCpusProperty *property, const uint16List *list,
 
 /**
  * host_cpus_set: let the thread run there and nowhere else
+ * @list: one or more CPUs that the host allows that thread
  *
- * Returns: false with an error if the kernel refuses; nothing has changed then
+ * Returns: false with an error if they are not, or if the kernel refuses; the
+ * thread has the CPUs that it had before then
  */
 bool host_cpus_set(const HostCpusProperty *property, QemuThread *thread,
                    const uint16List *list, Error **errp);

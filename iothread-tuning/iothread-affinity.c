@@ -5,6 +5,8 @@
 #include "qapi/qapi-builtin-visit.h"
 #include "qapi/visitor.h"
 #include "host-cpus.h"
+#include "thread-context-try.h"
+#include "thread-try.h"
 #include "iothread-tuning/iothread-affinity.h"
 
 static const HostCpusProperty cpu_affinity = {
@@ -20,6 +22,17 @@ static IOThreadAffinity *affinity_of(const Object *obj)
     return (void *)obj + affinity_offset;
 }
 
+static void set_wanted(IOThreadAffinity *affinity, uint16List **list,
+                       Error **errp)
+{
+    g_autoptr(HostCpus) allowed = host_cpus_allowed(&cpu_affinity, errp);
+
+    if (allowed && host_cpus_check(&cpu_affinity, *list, allowed, errp)) {
+        qapi_free_uint16List(affinity->wanted);
+        affinity->wanted = g_steal_pointer(list);
+    }
+}
+
 static void set_cpu_affinity(Object *obj, Visitor *v, const char *name,
                              void *opaque, Error **errp)
 {
@@ -30,8 +43,7 @@ static void set_cpu_affinity(Object *obj, Visitor *v, const char *name,
         return;
     }
     if (!affinity->thread) {
-        qapi_free_uint16List(affinity->wanted);
-        affinity->wanted = g_steal_pointer(&list);
+        set_wanted(affinity, &list, errp);
         return;
     }
     if (host_cpus_set(&cpu_affinity, affinity->thread, list, errp)) {
@@ -79,18 +91,23 @@ void iothread_affinity_class_init(ObjectClass *klass, ptrdiff_t offset)
         "Thread context to create the thread in");
 }
 
-void iothread_affinity_create_thread(IOThreadAffinity *affinity,
+bool iothread_affinity_create_thread(IOThreadAffinity *affinity,
                                      QemuThread *thread, const char *name,
                                      void *(*start_routine)(void *),
-                                     void *arg)
+                                     void *arg, Error **errp)
 {
-    if (affinity->context) {
-        thread_context_create_thread(affinity->context, thread, name,
-                                     start_routine, arg, QEMU_THREAD_JOINABLE);
-    } else {
-        qemu_thread_create(thread, name, start_routine, arg,
-                           QEMU_THREAD_JOINABLE);
+    int err = affinity->context ?
+        thread_context_try_create_thread(affinity->context, thread, name,
+                                         start_routine, arg,
+                                         QEMU_THREAD_JOINABLE) :
+        qemu_thread_try_create(thread, name, start_routine, arg,
+                               QEMU_THREAD_JOINABLE);
+
+    if (err) {
+        error_setg(errp, "the IOThread cannot be created: no thread can be "
+                   "had: %s", strerror(err));
     }
+    return !err;
 }
 
 bool iothread_affinity_started(IOThreadAffinity *affinity, QemuThread *thread,

@@ -5,8 +5,8 @@
  * The host CPUs that an IOThread runs on: properties cpu-affinity and
  * thread-context
  *
- * cpu-affinity is checked against what the kernel allows before anything is
- * changed, and reading it asks the kernel, so that it also shows what a
+ * cpu-affinity is taken as a whole or refused, as the kernel allows, and reading
+ * it asks the kernel, so that it also shows what a
  * management layer has set from outside.  thread-context names an object whose
  * thread creates the IOThread's, which then inherits its affinity: the way in
  * under a sandbox that denies resource control, as thread contexts are created
@@ -37,13 +37,15 @@ typedef struct IOThreadAffinity {
 void iothread_affinity_class_init(ObjectClass *klass, ptrdiff_t offset);
 
 /**
- * iothread_affinity_create_thread: qemu_thread_create(), joinable, by way of
- * the thread-context if there is one
+ * iothread_affinity_create_thread: create it, joinable, by way of the
+ * thread-context if there is one
+ *
+ * Returns: false with an error where no thread can be had
  */
-void iothread_affinity_create_thread(IOThreadAffinity *affinity,
+bool iothread_affinity_create_thread(IOThreadAffinity *affinity,
                                      QemuThread *thread, const char *name,
                                      void *(*start_routine)(void *),
-                                     void *arg);
+                                     void *arg, Error **errp);
 
 /**
  * iothread_affinity_started: @thread runs, give it the affinity asked for

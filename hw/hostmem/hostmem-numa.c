@@ -57,53 +57,45 @@ static int bind_memory(HostMemoryBackend *backend, const NumaSetting *to,
     return mbind(ptr, size, mode, to->nodes, MAX_NODES + 1, flags);
 }
 
-/* Pages on @nodes, or -1 if the host can't tell */
-static int64_t count_pages(HostMemoryBackend *backend,
-                           const unsigned long *nodes)
+/* Where the memory is by now, in words; the kernel looks at all pages */
+static char *count_pages(HostMemoryBackend *backend, const unsigned long *nodes)
 {
     g_autofree Placement *area = g_new0(Placement, 1);
     g_autofree char *error = NULL;
-    int64_t pages = 0;
+    uint64_t on = 0, off = 0;
 
     area->start = (uintptr_t)memory_region_get_ram_ptr(&backend->mr);
     area->end = area->start + memory_region_size(&backend->mr);
     if (!placement_read_nodes(area, 1, "/proc/self", &error)) {
-        return -1;
+        return g_strdup("how many pages are on these nodes cannot be told");
     }
     for (unsigned node = 0; node < MAX_NODES; node++) {
-        pages += test_bit(node, nodes) ? area->pages[node] : 0;
+        *(test_bit(node, nodes) ? &on : &off) += area->pages[node];
     }
-    return pages;
+    return g_strdup_printf("%" PRIu64 " pages are on these nodes, %" PRIu64
+                           " on others", on, off);
 }
 
 /* What became of the memory when it could not be moved, in words */
-static char *put_back(HostMemoryBackend *backend, const NumaSetting *to,
-                      int64_t before)
+static char *put_back(HostMemoryBackend *backend, const NumaSetting *to)
 {
     NumaSetting from = { .policy = backend->policy };
-    g_autofree char *moved = g_strdup("an unknown number of");
-    int64_t after;
+    g_autofree char *where = NULL;
     int err;
 
     bitmap_copy(from.nodes, backend->host_nodes, MAX_NODES + 1);
     err = bind_memory(backend, &from, 0) ? errno : 0;
-    after = count_pages(backend, to->nodes);
-    if (before >= 0 && after >= 0) {
-        g_free(moved);
-        moved = g_strdup_printf("%" PRId64, MAX(after - before, 0));
-    }
+    where = count_pages(backend, to->nodes);
     if (err) {
-        return g_strdup_printf("the old policy could not be put back (%s), %s "
-                               "pages have been moved", strerror(err), moved);
+        return g_strdup_printf("the old policy could not be put back (%s), %s",
+                               strerror(err), where);
     }
-    return g_strdup_printf("policy and host-nodes are as before, %s pages have "
-                           "been moved already", moved);
+    return g_strdup_printf("policy and host-nodes are as before, %s", where);
 }
 
 static bool change(HostMemoryBackend *backend, const NumaSetting *to,
                    const char *property, const char *value, Error **errp)
 {
-    int64_t before = count_pages(backend, to->nodes);
     g_autofree char *state = NULL;
     int err;
 
@@ -113,7 +105,7 @@ static bool change(HostMemoryBackend *backend, const NumaSetting *to,
         return true;
     }
     err = errno;
-    state = put_back(backend, to, before);
+    state = put_back(backend, to);
     error_setg(errp, "Property '%s.%s' value %s: the memory cannot be moved: "
                "%s; %s", object_get_typename(OBJECT(backend)), property, value,
                strerror(err), state);
@@ -196,6 +188,23 @@ void hostmem_numa_explain(HostMemoryBackend *backend, Error **errp)
                   range);
 }
 
+char *hostmem_numa_why_differs(HostMemoryBackend *backend)
+{
+    DECLARE_BITMAP(allowed, MAX_NODES + 1);
+    DECLARE_BITMAP(dropped, MAX_NODES + 1);
+    g_autofree char *range = NULL, *text = NULL;
+
+    allowed_nodes(allowed);
+    if (!bitmap_andnot(dropped, backend->host_nodes, allowed, MAX_NODES)) {
+        return g_strdup("changed from outside");
+    }
+    range = nodes_text(allowed);
+    text = nodes_text(dropped);
+    return g_strdup_printf("QEMU may not use the nodes %s of host-nodes, which "
+                           "the kernel has dropped; it may use %s", text,
+                           range);
+}
+
 #else /* CONFIG_NUMA */
 
 bool hostmem_numa_set_policy(HostMemoryBackend *backend, HostMemPolicy policy,
@@ -206,6 +215,11 @@ bool hostmem_numa_set_policy(HostMemoryBackend *backend, HostMemPolicy policy,
     }
     error_setg(errp, "NUMA policies are not supported by this QEMU");
     return false;
+}
+
+char *hostmem_numa_why_differs(HostMemoryBackend *backend)
+{
+    return g_strdup("changed from outside");
 }
 
 #endif /* CONFIG_NUMA */

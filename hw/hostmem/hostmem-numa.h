@@ -6,8 +6,9 @@
  *
  * The change is made or refused: the kernel gets the new policy, which replaces
  * the old one, and moves the pages that are elsewhere.  If it can't, the old
- * policy is put back; the error tells how many pages have been moved by then.
- * Moving takes its time, and the BQL is held.
+ * policy is put back; the error tells how many pages are where by then.  Moving
+ * takes its time, and so does counting, and the BQL is held: what succeeds
+ * counts nothing.
  */
 #ifndef NEARMETAL_HOSTMEM_NUMA_H
 #define NEARMETAL_HOSTMEM_NUMA_H
@@ -40,5 +41,12 @@ bool hostmem_numa_set_policy(HostMemoryBackend *backend, HostMemPolicy policy,
  * hostmem_numa_explain: add property, value and range to an error of mbind()
  */
 void hostmem_numa_explain(HostMemoryBackend *backend, Error **errp);
+
+/**
+ * hostmem_numa_why_differs: why the kernel has another policy than was asked for
+ *
+ * Returns: to be freed
+ */
+char *hostmem_numa_why_differs(HostMemoryBackend *backend);
 
 #endif /* NEARMETAL_HOSTMEM_NUMA_H */

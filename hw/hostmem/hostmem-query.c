@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 nearmetal contributors */
 #include "qemu/osdep.h"
-#include "block/thread-pool.h"
 #include "monitor/monitor.h"
 #include "qapi/error.h"
 #include "qapi/util.h"
+#include "block/aio.h"
+#include "iothread-tuning/thread-try.h"
+#include "qemu/coroutine.h"
 #include "hostmem-query.h"
 #include "placement.h"
 
 #define HUGE_PAGE_SIZE "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size"
 
+/* Of the thread, until it wakes @co */
 typedef struct Walk {
     Placement *areas;
     unsigned n;
     char *error;
+    Coroutine *co;
 } Walk;
 
 void hostmem_query_info(HostMemoryBackend *backend, Memdev *info)
@@ -37,12 +41,13 @@ void hostmem_hmp_info(Monitor *mon, const Memdev *info)
 }
 
 /* In a thread, without the BQL */
-static int walk_pages(void *opaque)
+static void *walk_pages(void *opaque)
 {
     Walk *walk = opaque;
 
-    return placement_read(walk->areas, walk->n, "/proc/self",
-                          &walk->error) ? 0 : -1;
+    placement_read(walk->areas, walk->n, "/proc/self", &walk->error);
+    aio_co_wake(walk->co);
+    return NULL;
 }
 
 /* 0 if the host does not tell */
@@ -64,16 +69,28 @@ void hostmem_area(HostMemoryBackend *backend, Placement *area)
     }
 }
 
-char *coroutine_fn hostmem_walk(Placement *areas, unsigned n)
+/* Not one of the thread pool, which knows no error */
+bool coroutine_fn hostmem_walk(Placement *areas, unsigned n, char **why,
+                               Error **errp)
 {
-    Walk walk = { .areas = areas, .n = n };
+    Walk walk = { .areas = areas, .n = n, .co = qemu_coroutine_self() };
     uint64_t huge_page = huge_page_size();
+    QemuThread thread;
+    int err;
 
     for (unsigned i = 0; i < n; i++) {
         areas[i].huge_page = huge_page;
     }
-    thread_pool_submit_co(walk_pages, &walk);
-    return walk.error;
+    err = qemu_thread_try_create(&thread, "placement", walk_pages, &walk,
+                                 QEMU_THREAD_DETACHED);
+    if (err) {
+        error_setg(errp, "no thread can be had to look where memory is: %s",
+                   strerror(err));
+        return false;
+    }
+    qemu_coroutine_yield();
+    *why = walk.error;
+    return true;
 }
 
 /* The backend of that ID, referenced so that its memory stays where it is */
@@ -113,15 +130,16 @@ bool coroutine_fn hostmem_query_placement(MemdevList *list, Error **errp)
     g_autofree HostMemoryBackend **backends = g_new0(HostMemoryBackend *, n);
     g_autofree char *error = NULL;
     MemdevList *l;
+    bool walked;
 
     for (l = list; l; l = l->next, i++) {
         backends[i] = hold_backend(l->value, &areas[i]);
     }
-    error = hostmem_walk(areas, n);
+    walked = hostmem_walk(areas, n, &error, errp);
     i = 0;
     for (l = list; l; l = l->next, i++) {
         object_unref(OBJECT(backends[i]));
-        if (!error) {
+        if (walked && !error) {
             l->value->placement = to_qapi(&areas[i]);
         }
     }
@@ -130,5 +148,5 @@ bool coroutine_fn hostmem_query_placement(MemdevList *list, Error **errp)
                    "pages are: %s", error);
         return false;
     }
-    return true;
+    return walked;
 }

@@ -23,13 +23,15 @@ void hostmem_area(HostMemoryBackend *backend, Placement *area);
 
 /**
  * hostmem_walk: fill in what the kernel tells of the areas
+ * @why: NULL, or why the host can't tell; to be freed
  *
  * It walks all pages of QEMU for that, in a thread without the BQL while the
  * coroutine waits.
  *
- * Returns: NULL, or why the host can't tell; to be freed
+ * Returns: false with an error where no thread can be had
  */
-char *coroutine_fn hostmem_walk(Placement *areas, unsigned n);
+bool coroutine_fn hostmem_walk(Placement *areas, unsigned n, char **why,
+                               Error **errp);
 
 /**
  * hostmem_query_placement: fill in where the memory is

@@ -69,6 +69,20 @@ static void add_number(TuningList *list, IOThread *iothread, const char *name,
                known ? g_strdup_printf("%" PRId64, effective) : NULL);
 }
 
+static void add_policy(TuningList *list, IOThread *iothread, bool known,
+                       const PollParams *params)
+{
+    IOThreadPollPolicy effective = (IOThreadPollPolicy)params->kind;
+
+    tuning_add(list, TUNING_AREA_IOTHREAD, OBJECT(iothread), "poll-policy",
+               g_strdup(IOThreadPollPolicy_str(iothread->poll_policy)),
+               known ? g_strdup(IOThreadPollPolicy_str(effective)) : NULL);
+    add_number(list, iothread, "poll-weight", known, params->weight);
+    add_number(list, iothread, "poll-latency-weight", known,
+               params->latency_weight);
+    add_number(list, iothread, "poll-cpu-limit", known, params->cpu_limit);
+}
+
 /* What the event loop has been told, which is not the properties' fields */
 static void add_loop(TuningList *list, IOThread *iothread)
 {
@@ -81,6 +95,7 @@ static void add_loop(TuningList *list, IOThread *iothread)
     add_number(list, iothread, "poll-max-ns", known, params.max_ns);
     add_number(list, iothread, "poll-grow", known, params.grow);
     add_number(list, iothread, "poll-shrink", known, params.shrink);
+    add_policy(list, iothread, known, &params);
     add_number(list, iothread, "aio-max-batch", ctx,
                ctx ? qatomic_read_i64(&ctx->aio_max_batch) : 0);
     add_number(list, iothread, "thread-pool-min", ctx,

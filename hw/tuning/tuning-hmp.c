@@ -16,9 +16,13 @@ static int widest(int least, const char *text)
 
 void coroutine_fn hmp_info_tuning(Monitor *mon, const QDict *qdict)
 {
-    TuningItemList *list = qmp_query_tuning(NULL), *l;
+    Error *err = NULL;
+    TuningItemList *list = qmp_query_tuning(&err), *l;
     int object = 6, requested = 9, effective = 9;
 
+    if (hmp_handle_error(mon, err)) {
+        return;
+    }
     for (l = list; l; l = l->next) {
         object = widest(object, l->value->object);
         requested = widest(requested, l->value->requested);

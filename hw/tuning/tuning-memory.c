@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 nearmetal contributors */
 #include "qemu/osdep.h"
+#include "hw/nearmetal/hostmem/hostmem-numa.h"
 #include "hw/nearmetal/hostmem/hostmem-query.h"
 #include "iothread-tuning/host-cpus.h"
 #include "qapi/error.h"
@@ -137,6 +138,8 @@ static void add_nodes(TuningList *list, HostMemoryBackend *backend,
         item->status = TUNING_STATUS_DIFFERS;
         item->reason = g_strdup_printf("%" PRIu64 " pages are on other nodes",
                                        pages);
+    } else if (item->status == TUNING_STATUS_DIFFERS) {
+        item->reason = hostmem_numa_why_differs(backend);
     }
 }
 
@@ -162,7 +165,7 @@ static void add_backend(TuningList *list, const Wanted *wanted,
     }
 }
 
-void coroutine_fn tuning_memory(TuningList *list)
+bool coroutine_fn tuning_memory(TuningList *list, Error **errp)
 {
     g_autoptr(GArray) backends = g_array_new(false, false, sizeof(Wanted));
     g_autofree Placement *areas = NULL;
@@ -172,15 +175,18 @@ void coroutine_fn tuning_memory(TuningList *list)
     g_array_set_clear_func(backends, drop_backend);
     object_child_foreach(object_get_objects_root(), hold_backend, backends);
     if (!backends->len) {
-        return;
+        return true;
     }
     areas = g_new0(Placement, backends->len);
     for (unsigned i = 0; i < backends->len; i++) {
         hostmem_area(g_array_index(backends, Wanted, i).backend, &areas[i]);
     }
-    error = hostmem_walk(areas, backends->len);
+    if (!hostmem_walk(areas, backends->len, &error, errp)) {
+        return false;
+    }
     for (unsigned i = 0; i < backends->len; i++) {
         add_backend(list, &g_array_index(backends, Wanted, i), &areas[i]);
     }
     add_reason(*first, error);
+    return true;
 }

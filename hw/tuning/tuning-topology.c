@@ -4,6 +4,7 @@
 #include "hw/boards.h"
 #include "hw/qdev-core.h"
 #include "hw/nearmetal/topology/machine-topology.h"
+#include "hw/nearmetal/topology/query-topology.h"
 #include "qapi/error.h"
 #include "qapi/qapi-commands-cpu-topology.h"
 #include "tuning.h"
@@ -124,10 +125,11 @@ static void add_cache(TuningList *list, MachineState *ms,
                       const CpuTopologyInfo *info, CacheLevelAndType kind)
 {
     const TopoRequest *request = &ms->topology->request[kind];
-    const CpuTopologyCache *cache = find_cache(info, kind);
+    const char *untold = topology_cpuid_untold();
+    const CpuTopologyCache *cache = untold ? NULL : find_cache(info, kind);
     g_autofree char *setting = g_strdup_printf("smp-cache.%s",
                                                CacheLevelAndType_str(kind));
-    CpuTopologyLevel level = topo_level_to_qapi(ms, request->level);
+    CpuTopologyLevel level = topo_level_to_user(ms, request->level);
     char *effective = NULL;
     TuningItem *item;
 
@@ -141,7 +143,8 @@ static void add_cache(TuningList *list, MachineState *ms,
                       cache_text(level, request->has_size, request->size),
                       effective);
     if (!cache) {
-        item->reason = g_strdup("the guest is not told of this cache");
+        item->reason = g_strdup(untold ?:
+                                "the guest is not told of this cache");
     }
 }
 

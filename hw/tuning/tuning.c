@@ -38,7 +38,10 @@ TuningItemList *coroutine_fn qmp_query_tuning(Error **errp)
 
     tuning_halt_polling(&list);
     tuning_threads(&list);
-    tuning_memory(&list);
+    if (!tuning_memory(&list, errp)) {
+        qapi_free_TuningItemList(list.head);
+        return NULL;
+    }
     tuning_passthrough(&list);
     tuning_topology(&list);
     tuning_tpm(&list);

@@ -37,7 +37,11 @@ void tuning_device_node(TuningList *list, Object *device);
 
 void tuning_tpm(TuningList *list);
 
-/* tuning_memory: huge pages, transparent ones, nodes */
-void coroutine_fn tuning_memory(TuningList *list);
+/**
+ * tuning_memory: huge pages, transparent ones, nodes
+ *
+ * Returns: false with an error where no thread can be had
+ */
+bool coroutine_fn tuning_memory(TuningList *list, Error **errp);
 
 #endif /* NEARMETAL_TUNING_H */

@@ -84,6 +84,7 @@ static void set_cpu_affinity(Object *obj, Visitor *v, const char *name,
     if (!host_cpus_visit(&cpu_affinity, v, name, &list, errp)) {
         return;
     }
+    /* Its thread may be gone */
     if (CPU(obj)->unplug) {
         error_setg(errp, "Property 'cpu.cpu-affinity' cannot be set: the vCPU "
                    "is being unplugged");
@@ -215,13 +216,12 @@ static bool check_thread(CPUState *cpu, Error **errp)
 static bool pin_started(CPUState *cpu, const uint16List *list, Error **errp)
 {
     ERRP_GUARD();
-    g_autoptr(HostCpus) allowed = host_cpus_allowed(&vcpu_affinity, errp);
 
-    if (!allowed || !host_cpus_check(&vcpu_affinity, list, allowed, errp)) {
+    if (!set_affinity(&vcpu_affinity, cpu, list, errp)) {
         error_prepend(errp, "vCPU %d: ", cpu->cpu_index);
         return false;
     }
-    return set_affinity(&vcpu_affinity, cpu, list, errp);
+    return true;
 }
 
 void vcpu_affinity_started(CPUState *cpu)
