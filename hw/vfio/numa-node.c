@@ -381,12 +381,15 @@ static void check_auto(VFIOPCIDevice *vdev)
         warn_report(VFIO_MSG_PREFIX "numa-node=%s: %s; the guest sees the "
                     "device on %s", vdev->vbasedev.name, word, why, on);
     } else if (node != vfio_numa_actual(vdev)) {
-        remedy = numa_function_slot(vdev) ? numa_function_no_slot(vdev) :
-                 numa_bus_remedy(numa_bus_main_root(bus), node);
+        remedy = numa_bus_remedy(numa_bus_main_root(bus), node);
+        /* Given or not, the slot is that of a bus that is not below a port */
         warn_report(VFIO_MSG_PREFIX "numa-node=%s: the device belongs on "
                     "node %d, but the guest sees it on %s, that of bus '%s': "
-                    "%s", vdev->vbasedev.name, word, node, on, BUS(bus)->name,
-                    remedy);
+                    "%s%s", vdev->vbasedev.name, word, node, on,
+                    BUS(bus)->name, remedy,
+                    numa_function_slot(vdev) &&
+                    g_str_has_suffix(remedy, "leave out bus=") ?
+                    " and addr=" : "");
     }
 }
 

@@ -284,7 +284,9 @@ static void test_global(void)
     assert_on(qts, "d0", "rp1", 1);
     assert_on(qts, "d1", "pcie.0", -1);
     assert_said("warning: vfio 0000:02:00.0: numa-node=1: the device belongs "
-                "on node 1, but the guest sees it on no node");
+                "on node 1, but the guest sees it on no node, that of bus "
+                "'pcie.0': no root port on node 1 is free, add before the "
+                "device: -device pcie-root-port,");
     qtest_quit(qts);
     place(machine, TWO BOTH ALL(7) DEV("d0", ON_0), "pcie.0", -1,
           "numa-node=7: the guest has NUMA nodes 0 to 1; the guest sees the "
@@ -295,7 +297,7 @@ static void test_global(void)
           "numa-node=1: the device belongs on node 1, but the guest sees it on "
           "node 0, that of bus 'rp0'");
     place(machine, TWO BOTH ALL(1) DEV("d0", ON_0 ",addr=5"), "pcie.0", -1,
-          "below a root port there is slot 0 only: leave out addr=");
+          "use bus=rp1, or leave out bus= and addr=");
     place(machine, TWO BOTH ALL(1) DEV("d0", ON_0 ",numa-node=0"), "rp0", 0,
           NULL);
     g_free(refuse(machine, TWO BOTH ALL(1) DEV("d0", ON_0 ",numa-node=7"),
