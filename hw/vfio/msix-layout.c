@@ -127,7 +127,8 @@ static bool overlap(Range a, Range b)
 
 static Range widen(Range r, uint64_t granule)
 {
-    return (Range) { r.begin / granule * granule, msix_round_up(r.end, granule) };
+    return (Range) { r.begin / granule * granule,
+                     msix_round_up(r.end, granule) };
 }
 
 static Range table_range(const MsixLayout *l)

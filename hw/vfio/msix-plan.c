@@ -88,7 +88,8 @@ static int small_register_bar(const MsixLayout *l)
     for (size_t i = 0; l->nvme && i < G_N_ELEMENTS(candidates); i++) {
         unsigned bar = candidates[i];
 
-        if (msix_bar_is_memory(l, bar) && l->bar[bar].size < l->host_page_size &&
+        if (msix_bar_is_memory(l, bar) &&
+            l->bar[bar].size < l->host_page_size &&
             l->bar[bar].mmap && msix_has_registers(l, bar) &&
             msix_bar_usable(l, bar, NULL)) {
             return bar;

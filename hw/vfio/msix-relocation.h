@@ -88,7 +88,7 @@ void vfio_msix_free(VFIOPCIDevice *vdev);
  */
 void vfio_msix_traps_init(VFIOPCIDevice *vdev);
 
-/* vfio_msix_trap_active: a small BAR or the PBA's page may be mapped at times */
+/* vfio_msix_trap_active: a small BAR or a PBA's page may be mapped at times */
 bool vfio_msix_trap_active(VFIOPCIDevice *vdev, const VFIOMsixTrap *trap);
 
 #endif

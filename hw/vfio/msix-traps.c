@@ -150,17 +150,16 @@ static void trap_write(void *opaque, hwaddr addr, uint64_t data, unsigned size)
  */
 static void take_wide(TrapHook *hook)
 {
-    MemoryRegionOps *ops = &hook->ops;
-
-    hook->step = ops->impl.max_access_size ?: 4;
-    if (ops->endianness != DEVICE_LITTLE_ENDIAN) {
+    if (hook->ops.endianness != DEVICE_LITTLE_ENDIAN) {
         hook->step = 8;     /* as it comes */
         return;
     }
-    if (!ops->valid.max_access_size) {
-        ops->valid.max_access_size = 8;
+    hook->step = hook->ops.impl.max_access_size ?: 4;
+    if (!hook->ops.valid.max_access_size) {
+        hook->ops.valid.max_access_size = 8;
     }
-    ops->impl.max_access_size = MAX(hook->step, ops->valid.max_access_size);
+    hook->ops.impl.max_access_size = MAX(hook->step,
+                                         hook->ops.valid.max_access_size);
 }
 
 static void hook_region(VFIOPCIDevice *vdev, MemoryRegion *mr, uint8_t bar,

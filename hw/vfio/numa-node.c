@@ -150,7 +150,7 @@ static NumaPlanMemory node_memory(const HostMemoryBackend *backend)
 
 /*
  * A number given for this device is an order.  One given for all devices is a
- * wish, which some of them may not be able to have: the same as what auto finds.
+ * wish, which some of them may not be able to have, as what auto finds.
  */
 static bool firm(const VFIOPCIDevice *vdev)
 {
