@@ -267,7 +267,7 @@ static void test_hotplug_auto(void)
 
     g_assert_nonnull(number);
     g_assert_nonnull(automatic);
-    g_assert_nonnull(strstr(number, "start the VM with: -device pcie-root-port"));
+    g_assert_nonnull(strstr(number, "start the VM with: -device "));
     g_assert_true(g_str_has_prefix(number, "numa-node=1: "));
     g_assert_true(g_str_has_prefix(automatic, "numa-node=auto: "));
     g_assert_cmpstr(strchr(automatic, ' '), ==, strchr(number, ' '));
