@@ -268,7 +268,7 @@ static void test_pba_page(void)
     vfio_device_mask(run.dev, 0, true);
     g_assert_cmpint(trapped(run.qts, 0x30000, "reads"), ==, -1);
     vfio_host_fire(run.host, ADDRESS, 0);
-    while (trapped(run.qts, 0x30000, "reads") < 0) {
+    for (int i = 0; trapped(run.qts, 0x30000, "reads") < 0 && i < 60000; i++) {
         g_usleep(1000);
     }
     g_assert_cmpint(trapped(run.qts, 0x30000, "reads"), ==, 0);
