@@ -5,9 +5,9 @@
  * The host CPUs that a thread runs on, as properties have them
  *
  * A thread gets all CPUs that were asked for or keeps those that it had, and
- * reading asks the kernel, so that it also shows what a management layer has set
- * from outside.  None of that takes another thread, which could not always be
- * had.  All functions run under the BQL.
+ * reading asks the kernel, so that it also shows what a management layer has
+ * set from outside.  None of that takes another thread, which could not always
+ * be had.  All functions run under the BQL.
  */
 #ifndef IOTHREAD_TUNING_HOST_CPUS_H
 #define IOTHREAD_TUNING_HOST_CPUS_H

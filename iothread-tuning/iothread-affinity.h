@@ -5,9 +5,9 @@
  * The host CPUs that an IOThread runs on: properties cpu-affinity and
  * thread-context
  *
- * cpu-affinity is taken as a whole or refused, as the kernel allows, and reading
- * it asks the kernel, so that it also shows what a
- * management layer has set from outside.  thread-context names an object whose
+ * cpu-affinity is taken as a whole or refused, as the kernel allows, and
+ * reading it asks the kernel, so that it also shows what a management layer has
+ * set from outside.  thread-context names an object whose
  * thread creates the IOThread's, which then inherits its affinity: the way in
  * under a sandbox that denies resource control, as thread contexts are created
  * before it is entered.

@@ -43,7 +43,7 @@ bool hostmem_numa_set_policy(HostMemoryBackend *backend, HostMemPolicy policy,
 void hostmem_numa_explain(HostMemoryBackend *backend, Error **errp);
 
 /**
- * hostmem_numa_why_differs: why the kernel has another policy than was asked for
+ * hostmem_numa_why_differs: why the kernel has another policy than asked for
  *
  * Returns: to be freed
  */
