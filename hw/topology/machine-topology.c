@@ -74,20 +74,10 @@ CpuTopologyLevel topo_level_to_qapi(const MachineState *ms, TopoLevel level)
     }
 }
 
-static bool says_clusters(const MachineState *ms)
-{
-    return ms->topology && ms->topology->clusters_given;
-}
-
 CpuTopologyLevel topo_level_to_user(const MachineState *ms, TopoLevel level)
 {
-    return level == TOPO_CLUSTER && says_clusters(ms)
+    return level == TOPO_CLUSTER && ms->topology && ms->topology->clusters_given
            ? CPU_TOPOLOGY_LEVEL_CLUSTER : topo_level_to_qapi(ms, level);
-}
-
-const char *machine_topology_module(const MachineState *ms)
-{
-    return says_clusters(ms) ? "cluster" : "module";
 }
 
 bool machine_topology_alias_clusters(MachineState *ms,

@@ -73,7 +73,13 @@ CpuTopologyLevel topo_level_to_qapi(const MachineState *ms, TopoLevel level);
 /* The same in the word that the user has for it: modules may be clusters */
 CpuTopologyLevel topo_level_to_user(const MachineState *ms, TopoLevel level);
 
-/* "cluster" where the user calls modules so, else "module" */
-const char *machine_topology_module(const MachineState *ms);
+/*
+ * "cluster" where the user calls modules so, else "module".  Inline, as the test
+ * of -smp has none of this.
+ */
+static inline const char *machine_topology_module(const MachineState *ms)
+{
+    return ms->topology && ms->topology->clusters_given ? "cluster" : "module";
+}
 
 #endif
