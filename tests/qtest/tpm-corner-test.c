@@ -54,7 +54,7 @@ static void test_looked_at(const void *opaque)
     why = tpm_rig_migrated(r);
     g_assert_nonnull(why);
     g_assert_nonnull(strstr(why, "TPM 'tpm0'"));
-    g_assert_nonnull(strstr(why, "GET_STATEBLOB"));
+    g_assert_nonnull(strstr(why, "stateblob"));
     tpm_rig_stop(r);
 }
 

@@ -317,7 +317,8 @@ static void test_random(void)
 
         level[0] = g_test_rand_int_range(0, 4);
         level[1] = g_test_rand_int_range(level[0], 4);
-        level[2] = g_test_rand_int_range(level[1], 4);
+        /* Threads of a core share its last level */
+        level[2] = g_test_rand_int_range(MAX(level[1], t > 1), 4);
         check_random(s, c, k, t, cpus, level);
     }
 }
