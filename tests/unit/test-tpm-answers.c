@@ -44,7 +44,9 @@ static void send_words(int fd, uint32_t cmd, const uint8_t *body, size_t len)
     g_autofree uint8_t *msg = g_malloc0(4 + len);
 
     tpm_wire_put32(msg, cmd);
-    memcpy(msg + 4, body, len);
+    if (len) {
+        memcpy(msg + 4, body, len);
+    }
     g_assert_cmpint(tpm_io_send(fd, msg, 4 + len, -1, far()), ==, TPM_IO_OK);
 }
 
