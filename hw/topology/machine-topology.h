@@ -74,8 +74,8 @@ CpuTopologyLevel topo_level_to_qapi(const MachineState *ms, TopoLevel level);
 CpuTopologyLevel topo_level_to_user(const MachineState *ms, TopoLevel level);
 
 /*
- * "cluster" where the user calls modules so, else "module".  Inline, as the test
- * of -smp has none of this.
+ * "cluster" where the user calls modules so, else "module".  Inline, as the
+ * test of -smp has none of this.
  */
 static inline const char *machine_topology_module(const MachineState *ms)
 {
