@@ -13,6 +13,12 @@
 /* Longer than 10 s, with which the deadlines began */
 #define STALL_MS 12000
 
+/* One device shows that; what it shares with the others is the back end */
+static int64_t stall_ms(const TpmFront *front)
+{
+    return front == tpm_fronts() ? STALL_MS : 3000;
+}
+
 static TpmRig *start(const TpmFront *front, const char *tpmdev)
 {
     TpmRigOptions options = { .tpmdev = tpmdev };
@@ -76,7 +82,7 @@ static void test_reset(gconstpointer front)
             tpm_good_start(r);
         }
         tpm_rig_reset(r);
-        pause_ms(r, STALL_MS);
+        pause_ms(r, stall_ms(front));
         tpm_fake_freeze(r->fake, false);
         assert_well(r);
         tpm_rig_stop(r);
@@ -113,7 +119,7 @@ static void test_migrate(gconstpointer front)
     TpmRig *r = start(front, NULL);
     g_autofree char *file = g_strdup_printf("/tmp/tpm-stall.%d", getpid());
     g_autofree char *uri = g_strdup_printf("file:%s", file);
-    Thaw thaw = { .ms = STALL_MS };
+    Thaw thaw = { .ms = stall_ms(front) };
     GThread *t;
 
     tpm_fake_freeze(r->fake, true);
