@@ -354,7 +354,7 @@ static void test_handler_without_io_poll(void)
     teardown();
 }
 
-/* As in stock: one such handler, and there is no polling at all */
+/* Unlike stock, where one such handler ends all polling */
 static void test_classic_without_io_poll(void)
 {
     uint64_t polls;
@@ -368,7 +368,7 @@ static void test_classic_without_io_poll(void)
     for (int i = 0; i < 100; i++) {
         busy(&a);
     }
-    g_assert_cmpuint(metric("poll-hits") + metric("poll-misses"), ==, polls);
+    g_assert_cmpuint(metric("poll-hits") + metric("poll-misses"), >, polls);
     unpolled_remove();
     set_poll_max_ns(0);
     teardown();
