@@ -26,8 +26,9 @@ typedef struct Setup {
     char *args;
 } Setup;
 
-static void setup_start(Setup *s, gconstpointer event_idx, const char *poll,
-                        const char *disk)
+static void setup_start_export(Setup *s, gconstpointer event_idx,
+                               const char *poll, const char *disk,
+                               const char *export)
 {
     s->folder = g_dir_make_tmp("nearmetal-XXXXXX", NULL);
     s->socket = g_strdup_printf("%s/vu", s->folder);
@@ -35,9 +36,16 @@ static void setup_start(Setup *s, gconstpointer event_idx, const char *poll,
         "--object iothread,id=io0,poll-policy=classic,poll-shrink=1,%s "
         "--blockdev null-co,node-name=disk,size=1048576,read-zeroes=on%s "
         "--export vhost-user-blk,id=export,node-name=disk,iothread=io0,"
-        "writable=on,addr.type=unix,addr.path=%s", poll, disk, s->socket);
+        "writable=on,addr.type=unix,addr.path=%s%s", poll, disk, s->socket,
+        export);
     s->qsd = qsd_start(s->args);
     s->client = vu_client_new(s->socket, event_idx != NULL);
+}
+
+static void setup_start(Setup *s, gconstpointer event_idx, const char *poll,
+                        const char *disk)
+{
+    setup_start_export(s, event_idx, poll, disk, "");
 }
 
 static void setup_end(Setup *s)
@@ -231,21 +239,44 @@ static void run_job(Setup *s, QDict *started)
     }
 }
 
-static void test_jobs(gconstpointer event_idx)
+static void run_backups(gconstpointer event_idx, bool fixed)
 {
     Setup s;
 
-    setup_start(&s, event_idx, "poll-max-ns=500000000", "");
-    succeeds(qsd_qmp(s.qsd, "{ 'execute': 'blockdev-add', 'arguments': { 'driver': "
-            "'null-co', 'node-name': 'target', 'size': 1048576 }}"));
+    setup_start_export(&s, event_idx, "poll-max-ns=500000000", "",
+                       fixed ? ",fixed-iothread=on" : "");
+    succeeds(qsd_qmp(s.qsd, "{ 'execute': 'blockdev-add', 'arguments': { "
+                     "'driver': 'null-co', 'node-name': 'target', "
+                     "'size': 1048576 }}"));
     for (int i = 0; i < 5; i++) {
         run_job(&s, qsd_qmp(s.qsd, "{ 'execute': 'blockdev-backup', "
                             "'arguments': { 'job-id': 'job', 'device': 'disk', "
                             "'target': 'target', 'sync': 'full' }}"));
-        /* The export goes on; in which thread is not looked at here */
-        read_blocks(&s, 100);
+        if (fixed) {
+            read_until_polled(&s);
+        } else {
+            read_blocks(&s, 100);
+        }
+    }
+    if (fixed) {
+        g_assert_cmpuint(qsd_counter(s.qsd, "/objects/io0", "poll-hits"), >, 0);
     }
     setup_end(&s);
+}
+
+/*
+ * A node goes back to the main loop when a parent is taken away, as in stock, and
+ * takes an export along that has no fixed-iothread
+ */
+static void test_jobs(gconstpointer event_idx)
+{
+    run_backups(event_idx, false);
+}
+
+/* The export is where it was */
+static void test_jobs_fixed(gconstpointer event_idx)
+{
+    run_backups(event_idx, true);
 }
 
 static void test_skipped(void)
@@ -280,5 +311,6 @@ int main(int argc, char **argv)
     add("no-call", test_no_call);
     add("delete", test_delete);
     add("jobs", test_jobs);
+    add("jobs-fixed", test_jobs_fixed);
     return g_test_run();
 }
