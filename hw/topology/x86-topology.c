@@ -37,15 +37,26 @@ static TopoLevel named(const MachineTopology *topology, TopoKind kind)
     return request->given ? request->level : TOPO_DEFAULT;
 }
 
+/* topology=default asks for nothing */
+static bool level_given(const MachineTopology *topology)
+{
+    for (TopoKind kind = 0; kind < TOPO_KINDS; kind++) {
+        if (named(topology, kind) != TOPO_DEFAULT) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* When the CPUs are there: not all models tell guests what was asked for */
 static void warn_untold(Notifier *notifier, void *data)
 {
     const MachineTopology *topology = current_machine->topology;
     const char *why = topology_cpuid_untold();
 
-    if (why && (topology->caches_given || topology->clusters_given)) {
+    if (why && (level_given(topology) || topology->clusters_given)) {
         warn_report("%s: the guest does not see it: %s",
-                    topology->caches_given ? "smp-cache" : "smp: clusters",
+                    level_given(topology) ? "smp-cache" : "smp: clusters",
                     why);
     }
 }
