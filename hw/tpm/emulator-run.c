@@ -208,18 +208,23 @@ static bool run_command(TpmWorker *w, TpmJob *job, bool *lost)
     return false;
 }
 
-static bool run_reset_established(TpmWorker *w, TpmJob *job)
+static bool run_ping(TpmWorker *w)
 {
     bool est;
 
-    if (!tpm_link_reset_established(&w->link, job->locty,
-                                    tpm_io_now() + w->control_ms) ||
-        !tpm_link_get_established(&w->link, &est,
+    if (!tpm_link_get_established(&w->link, &est,
                                   tpm_io_now() + w->control_ms)) {
         return false;
     }
     qatomic_set(&w->established, est);
     return true;
+}
+
+static bool run_reset_established(TpmWorker *w, TpmJob *job)
+{
+    return tpm_link_reset_established(&w->link, job->locty,
+                                      tpm_io_now() + w->control_ms) &&
+           run_ping(w);
 }
 
 static bool run_save(TpmWorker *w, TpmJob *job)
@@ -287,6 +292,8 @@ static bool run_kind(TpmWorker *w, TpmJob *job, bool *lost)
                                      MIN(LOCK_RETRIES, w->control_ms / 2 /
                                                        LOCK_RETRY_MS),
                                      tpm_io_now() + w->control_ms);
+    case TPM_JOB_PING:
+        return run_ping(w);
     case TPM_JOB_SHUTDOWN:
         return tpm_link_shutdown(&w->link, tpm_io_now() + w->control_ms);
     default:
@@ -308,17 +315,14 @@ void tpm_worker_recover(TpmWorker *w)
         .buffer_size = w->restart_buffer,
         .init = w->restart_init,
     };
-    bool est;
 
     if (w->restart) {
         if (!try_start(w, &again, tpm_io_now() + w->start_ms)) {
             return;
         }
-    } else if (tpm_link_resync(&w->link, NULL, tpm_io_now() + w->control_ms) &&
-               tpm_link_get_established(&w->link, &est,
-                                        tpm_io_now() + w->control_ms)) {
-        qatomic_set(&w->established, est);
-    } else {
+    } else if (!tpm_link_resync(&w->link, NULL,
+                                tpm_io_now() + w->control_ms) ||
+               !run_ping(w)) {
         return;
     }
     w->restart = w->silent = false;

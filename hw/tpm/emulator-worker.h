@@ -38,6 +38,7 @@ typedef enum TpmJobKind {
     TPM_JOB_SAVE,               /* fetch the state */
     TPM_JOB_RESTORE,            /* load it and go on */
     TPM_JOB_LOCK_STORAGE,
+    TPM_JOB_PING,               /* does it answer? */
     TPM_JOB_SHUTDOWN,
 } TpmJobKind;
 

@@ -23,8 +23,25 @@ typedef bool TpmWanted(void);
  * Returns: false if the TPM's state cannot be had
  */
 bool tpm_migration_switchover(TpmWanted *wanted, Error **errp);
+
+/**
+ * tpm_co_answers: wait until the TPM answers, with the machine running
+ *
+ * For jobs that will hold the main loop while they save or load the TPM's
+ * state: to be called before, in @job's coroutine in the main thread.  Waits
+ * as long as tpm_migration_switchover(), or until @job is cancelled.
+ *
+ * Returns: false if the TPM does not answer; true if there is none, or if it
+ * is lost, which saving it says
+ */
+bool coroutine_fn tpm_co_answers(Job *job, Error **errp);
 #else
 static inline bool tpm_migration_switchover(TpmWanted *wanted, Error **errp)
+{
+    return true;
+}
+
+static inline bool coroutine_fn tpm_co_answers(Job *job, Error **errp)
 {
     return true;
 }

@@ -40,9 +40,9 @@ class Case:
                      device=DEVICES[self.arch], tpmdev=LIMITS,
                      extra=[*direct_options(self.arch), *extra])
 
-    def disk(self):
+    def disk(self, name='disk'):
         """Options of a disk that can hold snapshots."""
-        path = os.path.join(self.folder, 'disk.qcow2')
+        path = os.path.join(self.folder, name + '.qcow2')
         subprocess.run([build_dir('obj', 'qemu-img'), 'create', '-q', '-f',
                         'qcow2', path, '64M'], check=True,
                        stdin=subprocess.DEVNULL)
