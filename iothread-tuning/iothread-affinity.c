@@ -83,12 +83,13 @@ void iothread_affinity_class_init(ObjectClass *klass, ptrdiff_t offset)
     object_class_property_add(klass, "cpu-affinity", "uint16List",
                               get_cpu_affinity, set_cpu_affinity, NULL, NULL);
     object_class_property_set_description(klass, "cpu-affinity",
-        "Host CPUs that the thread may run on");
+        "numbers of host CPUs that the thread may run on (default: as the "
+        "process)");
     object_class_property_add_link(klass, "thread-context",
         TYPE_THREAD_CONTEXT, offset + offsetof(IOThreadAffinity, context),
         check_context, OBJ_PROP_LINK_STRONG);
     object_class_property_set_description(klass, "thread-context",
-        "Thread context to create the thread in");
+        "thread-context object to create the thread in (default: none)");
 }
 
 bool iothread_affinity_create_thread(IOThreadAffinity *affinity,

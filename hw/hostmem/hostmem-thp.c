@@ -90,7 +90,8 @@ void hostmem_thp_class_init(ObjectClass *oc)
     object_class_property_add(oc, "thp", "HostMemThp", get_thp, set_thp, NULL,
                               NULL);
     object_class_property_set_description(oc, "thp",
-        "Transparent huge pages: on, off or inherit the host's setting");
+        "transparent huge pages: on, off or inherit, the host's setting "
+        "(default: inherit)");
 }
 
 uint32_t hostmem_thp_ram_flags(HostMemoryBackend *backend)

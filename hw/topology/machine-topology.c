@@ -298,8 +298,8 @@ void machine_topology_add_numa_property(ObjectClass *oc)
     object_class_property_add_bool(oc, "numa-by-cluster", get_numa_by_cluster,
                                    set_numa_by_cluster);
     object_class_property_set_description(oc, "numa-by-cluster",
-        "With more NUMA nodes than sockets and no CPU given to a node, CPUs "
-        "go there by cluster instead of by socket");
+        "with more NUMA nodes than sockets and no CPU given to a node, CPUs "
+        "go there by cluster instead of by socket (default: off)");
 }
 
 static bool get_stable_ids(Object *obj, Error **errp)
@@ -319,6 +319,6 @@ void machine_topology_add_ids_property(ObjectClass *oc)
     object_class_property_add_bool(oc, "stable-topology-ids", get_stable_ids,
                                    set_stable_ids);
     object_class_property_set_description(oc, "stable-topology-ids",
-        "Number packages, clusters and cores from 0 in ACPI, instead of by "
-        "their place in a table");
+        "number packages, clusters and cores from 0 in ACPI, instead of by "
+        "their place in a table (default: off)");
 }

@@ -305,6 +305,8 @@ static void crb_device_class_init(ObjectClass *klass, void *data)
     dc->realize = crb_device_realize;
     dc->vmsd = &vmstate_crb_device;
     device_class_set_props(dc, crb_device_properties);
+    object_class_property_set_description(klass, "ppi",
+                                          TPM_PPI_SYSBUS_TEXT);
     device_class_set_legacy_reset(dc, crb_device_reset);
     set_bit(DEVICE_CATEGORY_MISC, dc->categories);
     tc->model = TPM_MODEL_TPM_CRB;

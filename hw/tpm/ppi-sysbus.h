@@ -13,6 +13,12 @@
 /* Which of the device's MMIO regions it is */
 #define TPM_PPI_SYSBUS_MMIO     1
 
+/* What help says of the properties "ppi" and "interrupt" */
+#define TPM_PPI_SYSBUS_TEXT \
+    "Physical Presence Interface, with which the OS has memory wiped at a reset"
+#define TPM_SYSBUS_INTERRUPT_TEXT \
+    "tell the guest of the interrupt, in ACPI and device tree"
+
 /*
  * Give @sbdev, when it is realized, the memory that the OS and the firmware
  * use to talk to each other.  It is zero at power-on, stays over resets and

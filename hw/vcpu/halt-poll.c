@@ -64,8 +64,8 @@ void halt_poll_class_init(ObjectClass *oc)
     object_class_property_add(oc, "kvm-halt-poll-ns", "int", get_halt_poll,
                               set_halt_poll, NULL, NULL);
     object_class_property_set_description(oc, "kvm-halt-poll-ns",
-        "Longest time that KVM polls for when a vCPU halts, in ns (-1: as the "
-        "host does)");
+        "longest time that KVM polls for when a vCPU halts, in ns, 0 to "
+        "4294967295, -1: as the host does (default: -1)");
 }
 
 bool halt_poll_start(MachineState *machine, Error **errp)

@@ -186,7 +186,8 @@ void vcpu_affinity_class_init(ObjectClass *oc)
                               get_vcpu_affinity, set_vcpu_affinity, NULL,
                               NULL);
     object_class_property_set_description(oc, "vcpu-affinity",
-        "Host CPUs that the threads of vCPUs may run on");
+        "list of {vcpu, host-cpus}: numbers of host CPUs that the thread of a "
+        "vCPU may run on (default: none, as the process)");
 }
 
 bool vcpu_affinity_check(MachineState *machine, Error **errp)
@@ -234,7 +235,8 @@ void vcpu_affinity_started(CPUState *cpu)
         object_property_add(OBJECT(cpu), "cpu-affinity", "uint16List",
                             get_cpu_affinity, set_cpu_affinity, NULL, NULL);
         object_property_set_description(OBJECT(cpu), "cpu-affinity",
-            "Host CPUs that the thread may run on");
+            "numbers of host CPUs that the thread may run on (default: as the "
+            "process)");
     }
     if (check_thread(cpu, &err) &&
         (!affinity || pin_started(cpu, affinity->host_cpus, &err))) {

@@ -192,6 +192,55 @@ static void test_stopped(const void *node)
     setup_end(&s);
 }
 
+static void test_reset(const void *node)
+{
+    Setup s;
+
+    setup_start(&s, node);
+    for (int i = 0; i < times(); i++) {
+        vu_load_pause(s.load);
+        qtest_qmp_assert_success(s.qts, "{ 'execute': 'system_reset' }");
+        qtest_qmp_eventwait(s.qts, "RESET");
+        vu_load_restart(s.load);
+        vu_load_resume(s.load);
+        goes_on(&s);
+    }
+    setup_end(&s);
+}
+
+static void wait_migrated(QTestState *qts)
+{
+    for (;;) {
+        QDict *rsp = qtest_qmp(qts, "{ 'execute': 'query-migrate' }");
+        const char *status = qdict_get_try_str(qdict_get_qdict(rsp, "return"),
+                                               "status");
+        bool done = g_str_equal(status, "completed");
+
+        g_assert_cmpstr(status, !=, "failed");
+        qobject_unref(rsp);
+        if (done) {
+            return;
+        }
+        g_usleep(1000);
+    }
+}
+
+/* Memory is logged, the machine stops with requests under way, and goes on */
+static void test_migrated(const void *node)
+{
+    Setup s;
+
+    setup_start(&s, node);
+    for (int i = 0; i < times(); i++) {
+        qtest_qmp_assert_success(s.qts, "{ 'execute': 'migrate', 'arguments': {"
+                                 "'uri': 'exec:cat >/dev/null' }}");
+        wait_migrated(s.qts);
+        qtest_qmp_assert_success(s.qts, "{ 'execute': 'cont' }");
+        goes_on(&s);
+    }
+    setup_end(&s);
+}
+
 static void test_skipped(void)
 {
     g_test_skip("no qemu-storage-daemon in QTEST_QEMU_STORAGE_DAEMON_BINARY");
@@ -212,5 +261,10 @@ int main(int argc, char **argv)
     qtest_add_data_func("vhost-user-restart/stopped", "disk", test_stopped);
     qtest_add_data_func("vhost-user-restart/stopped-slow", "slow",
                         test_stopped);
+    qtest_add_data_func("vhost-user-restart/reset", "disk", test_reset);
+    qtest_add_data_func("vhost-user-restart/reset-slow", "slow", test_reset);
+    qtest_add_data_func("vhost-user-restart/migrated", "disk", test_migrated);
+    qtest_add_data_func("vhost-user-restart/migrated-slow", "slow",
+                        test_migrated);
     return g_test_run();
 }

@@ -246,6 +246,28 @@ static void start_device(VuLoad *load)
     qvirtio_set_driver_ok(vdev);
 }
 
+static void start_queue(VuLoad *load)
+{
+    start_device(load);
+    load->desc = (void *)(load->ram + load->vq->desc);
+    load->avail = (void *)(load->ram + load->vq->avail);
+    load->used = (void *)(load->ram + load->vq->used);
+    load->avail_idx = load->used_idx = 0;
+    for (int i = 0; i < DEPTH; i++) {
+        load->slot[i].gpa = guest_alloc(&load->alloc, 2 * VU_LOAD_BLOCK_SIZE);
+    }
+}
+
+static void end_queue(VuLoad *load)
+{
+    qvirtqueue_cleanup(load->dev->vdev.bus, load->vq, &load->alloc);
+    qvirtio_pci_device_disable(load->dev);
+    g_free(load->dev->pdev);
+    g_free(load->dev);
+    qpci_free_pc(load->bus);
+    alloc_destroy(&load->alloc);
+}
+
 VuLoad *vu_load_start(QTestState *qts, void *ram)
 {
     VuLoad *load = g_new0(VuLoad, 1);
@@ -254,15 +276,26 @@ VuLoad *vu_load_start(QTestState *qts, void *ram)
     load->ram = ram;
     load->rand = g_rand_new_with_seed(1);
     g_mutex_init(&load->lock);
-    start_device(load);
-    load->desc = ram + load->vq->desc;
-    load->avail = ram + load->vq->avail;
-    load->used = ram + load->vq->used;
-    for (int i = 0; i < DEPTH; i++) {
-        load->slot[i].gpa = guest_alloc(&load->alloc, 2 * VU_LOAD_BLOCK_SIZE);
-    }
+    start_queue(load);
     load->thread = g_thread_new("guest", run, load);
     return load;
+}
+
+/* What the device had not completed at the reset it has not begun, either */
+void vu_load_restart(VuLoad *load)
+{
+    take_completions(load);
+    for (unsigned i = 0; i < DEPTH; i++) {
+        Slot *slot = &load->slot[i];
+
+        if (slot->busy) {
+            load->written[slot->block] -= slot->is_write;
+            load->in_use[slot->block] = false;
+            slot->busy = false;
+        }
+    }
+    end_queue(load);
+    start_queue(load);
 }
 
 void vu_load_pause(VuLoad *load)
@@ -311,12 +344,7 @@ void vu_load_stop(VuLoad *load, const char *image)
     qatomic_set(&load->ending, true);
     g_thread_join(load->thread);
     verify_image(load, image);
-    qvirtqueue_cleanup(load->dev->vdev.bus, load->vq, &load->alloc);
-    qvirtio_pci_device_disable(load->dev);
-    g_free(load->dev->pdev);
-    g_free(load->dev);
-    qpci_free_pc(load->bus);
-    alloc_destroy(&load->alloc);
+    end_queue(load);
     g_rand_free(load->rand);
     g_mutex_clear(&load->lock);
     g_free(load);

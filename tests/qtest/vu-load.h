@@ -26,6 +26,9 @@ VuLoad *vu_load_start(QTestState *qts, void *ram);
 void vu_load_pause(VuLoad *load);
 void vu_load_resume(VuLoad *load);
 
+/* Between them, after the machine was reset: its driver starts again */
+void vu_load_restart(VuLoad *load);
+
 /* How many requests have completed; from any thread */
 uint64_t vu_load_completed(VuLoad *load);
 

@@ -55,13 +55,13 @@ class Slow(Guest):
     first = None
 
     def start(self):
-        begin = self.tpm.start
+        make = self._make
 
-        def frozen():
-            begin()
-            if self.first and self.boot is None:
+        def frozen(path):
+            if self.first:
                 self.first.begin()
-        self.tpm.start = frozen
+            return make(path)
+        self._make = frozen
         return super().start()
 
 
