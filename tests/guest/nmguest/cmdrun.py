@@ -212,6 +212,9 @@ def prepared(control, fds):
 
 def normalised(text, top, binary):
     text = text.replace(binary, 'QEMU').replace(top, 'TOP')
+    text = text.replace(os.path.dirname(binary), 'BUILD')
+    # Where in the source a line stands may differ
+    text = re.sub(r'(?<=\.c:)\d+(?=: )', '#', text)
     text = re.sub(r'\d{4}-\d\d-\d\dT[\d:.]+Z ', '', text)
     text = re.sub(r'/dev/pts/\d+|\bpid \d+|0x[0-9a-f]{9,}|/tmp/[\w.]*\w{6}\b', '#', text)
     return text.split('\n')
