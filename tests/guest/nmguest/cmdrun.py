@@ -212,7 +212,7 @@ def prepared(control, fds):
 
 def normalised(text, top, binary):
     text = text.replace(binary, 'QEMU').replace(top, 'TOP')
-    text = text.replace(os.path.dirname(binary), 'BUILD')
+    text = text.replace(os.path.dirname(os.path.realpath(binary)), 'BUILD')
     # Where in the source a line stands may differ
     text = re.sub(r'(?<=\.c:)\d+(?=: )', '#', text)
     text = re.sub(r'\d{4}-\d\d-\d\dT[\d:.]+Z ', '', text)
