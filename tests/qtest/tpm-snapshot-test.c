@@ -18,6 +18,7 @@
 typedef struct Shot {
     TpmRig *r;
     char *file;
+    unsigned count;     /* of saves, each with a tag of its own */
 } Shot;
 
 /* Returns: the job's state, "" if there is no such job; *@error as it has it */
@@ -92,6 +93,7 @@ static void start(Shot *s, const TpmFront *front, const char *tpmdev)
 {
     TpmRigOptions options = { .tpmdev = tpmdev };
 
+    s->count = 0;
     s->r = tpm_rig_start(front, &options);
     s->file = g_build_filename(s->r->dir, "disk", NULL);
     add_disk(s);
@@ -105,12 +107,22 @@ static void stop(Shot *s)
     g_free(s->file);
 }
 
-/* @what: snapshot-save or snapshot-load.  Returns: NULL, or why not */
+/* @what: snapshot-save or snapshot-load */
+static void begin(Shot *s, const char *what)
+{
+    g_autofree char *tag = NULL;
+
+    s->count += g_str_equal(what, "snapshot-save");
+    tag = g_strdup_printf("now%u", s->count);
+    qtest_qmp_assert_success(s->r->qts, "{ 'execute': %s, 'arguments': "
+        "{ 'job-id': 'shot', 'tag': %s, 'vmstate': 'disk0', "
+        "'devices': [ 'disk0' ] } }", what, tag);
+}
+
+/* Returns: NULL, or why not */
 static char *shoot(Shot *s, const char *what)
 {
-    qtest_qmp_assert_success(s->r->qts, "{ 'execute': %s, 'arguments': "
-        "{ 'job-id': 'shot', 'tag': 'now', 'vmstate': 'disk0', "
-        "'devices': [ 'disk0' ] } }", what);
+    begin(s, what);
     return job_end(s->r, "shot");
 }
 
@@ -180,6 +192,14 @@ static void refused(Shot *s, const char *what)
     g_assert_nonnull(error);
 }
 
+/* The job has its own misfortune; the TPM is as good as before */
+static void good_as_before(Shot *s)
+{
+    tpm_good_run(s->r);
+    tpm_rig_assert_state(s->r, "ready");
+    g_assert_cmpuint(tpm_rig_events(s->r, "TPM_BACKEND_ERROR"), ==, 0);
+}
+
 /* It takes as long as the timeouts allow, and ends */
 static void test_silent(gconstpointer front)
 {
@@ -187,21 +207,74 @@ static void test_silent(gconstpointer front)
 
     start(&s, front, TPM_HASTY);
     shoot_ok(&s, "snapshot-save");
-    tpm_fake_freeze(s.r->fake, true);
-    refused(&s, "snapshot-load");
-    tpm_rig_await_loss(s.r, 1);
-    refused(&s, "snapshot-save");
-    stop(&s);
+    for (int i = 0; i < 2; i++) {
+        const char *what = i ? "snapshot-save" : "snapshot-load";
 
-    /* Who saves has given up; the TPM is as good as before */
-    start(&s, front, TPM_HASTY);
-    tpm_fake_freeze(s.r->fake, true);
-    refused(&s, "snapshot-save");
-    tpm_fake_freeze(s.r->fake, false);
-    tpm_good_run(s.r);
-    tpm_rig_assert_state(s.r, "ready");
-    g_assert_cmpuint(tpm_rig_events(s.r, "TPM_BACKEND_ERROR"), ==, 0);
+        tpm_fake_freeze(s.r->fake, true);
+        refused(&s, what);
+        tpm_fake_freeze(s.r->fake, false);
+        good_as_before(&s);
+        shoot_ok(&s, what);
+    }
+    stop(&s);
+}
+
+/* The machine runs and the monitor answers until the TPM does */
+static void frozen(Shot *s, const char *what)
+{
+    char *error = NULL;
+
+    tpm_fake_freeze(s->r->fake, true);
+    begin(s, what);
+    for (int i = 0; i < 50; i++) {
+        QDict *status = qtest_qmp(s->r->qts, "{ 'execute': 'query-status' }");
+        g_autofree char *state = job_state(s->r, "shot", &error);
+
+        g_assert_true(qdict_get_bool(qdict_get_qdict(status, "return"),
+                                     "running"));
+        g_assert_cmpstr(state, ==, "running");
+        qobject_unref(status);
+        g_usleep(PAUSE_US);
+    }
+}
+
+static void test_stalled(gconstpointer front)
+{
+    Shot s;
+
+    start(&s, front, TPM_PATIENT);
+    for (int i = 0; i < 2; i++) {
+        g_autofree char *error = NULL;
+
+        frozen(&s, i ? "snapshot-load" : "snapshot-save");
+        tpm_fake_freeze(s.r->fake, false);
+        error = job_end(s.r, "shot");
+        g_assert_cmpstr(error, ==, NULL);
+        good_as_before(&s);
+    }
+    stop(&s);
+}
+
+/* Nobody has to wait until the timeouts have passed */
+static void test_cancelled(gconstpointer front)
+{
+    Shot s;
+
+    start(&s, front, TPM_PATIENT);
     shoot_ok(&s, "snapshot-save");
+    for (int i = 0; i < 2; i++) {
+        g_autofree char *error = NULL;
+
+        frozen(&s, i ? "snapshot-load" : "snapshot-save");
+        qtest_qmp_assert_success(s.r->qts, "{ 'execute': 'job-cancel', "
+                                 "'arguments': { 'id': 'shot' } }");
+        error = job_end(s.r, "shot");
+        g_assert_nonnull(error);
+        tpm_fake_freeze(s.r->fake, false);
+        good_as_before(&s);
+    }
+    frozen(&s, "snapshot-save");
+    /* Nor has who ends QEMU */
     stop(&s);
 }
 
@@ -211,5 +284,8 @@ int main(int argc, char **argv)
     tpm_front_add("tpm-snapshot/back", test_back);
     qtest_add_data_func("tpm-snapshot/busy", tpm_fronts(), test_busy);
     qtest_add_data_func("tpm-snapshot/silent", tpm_fronts(), test_silent);
+    qtest_add_data_func("tpm-snapshot/stalled", tpm_fronts(), test_stalled);
+    qtest_add_data_func("tpm-snapshot/cancelled", tpm_fronts(),
+                        test_cancelled);
     return g_test_run();
 }
