@@ -7,7 +7,7 @@ import socket
 import subprocess
 
 from . import BASE, ROOT, GuestError
-from .kit import run_script
+from .kit import build
 from .machine import die_with_parent
 from .qmp import Qmp
 
@@ -19,7 +19,7 @@ def built(name):
     NEARMETAL_OBJ another build folder is taken as it is."""
     obj = os.environ.get('NEARMETAL_OBJ')
     if not obj:
-        run_script('build', '--base', BASE)
+        build()
         obj = os.path.join(ROOT, 'build', BASE, 'obj')
     path = os.path.join(obj, name)
     if not os.access(path, os.X_OK):

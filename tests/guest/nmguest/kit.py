@@ -2,6 +2,7 @@
 # SPDX-FileCopyrightText: nearmetal contributors
 """The guest's kernel, initramfs and disk, and the scripts that make them."""
 
+import functools
 import mmap
 import os
 import subprocess
@@ -27,6 +28,12 @@ def run_script(name, *args):
         text = ' '.join(('scripts/' + name,) + args)
         kind = Unavailable if result.returncode == 3 else GuestError
         raise kind(f'{text} failed (its output is above)')
+
+
+@functools.lru_cache(maxsize=None)
+def build(*args):
+    """Bring a build up to date, once in a process."""
+    run_script('build', '--base', BASE, *args)
 
 
 def kit_file(arch, name):

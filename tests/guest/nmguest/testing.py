@@ -6,8 +6,8 @@ import argparse
 import os
 import sys
 
-from . import BASE, GuestError, qemu_binary, session
-from .kit import Unavailable, check_executable, make_kit, run_script
+from . import GuestError, qemu_binary, session
+from .kit import Unavailable, build, check_executable, make_kit
 
 SKIPPED = 77
 
@@ -35,7 +35,7 @@ def patched_qemu(arch):
     if named:
         check_executable(named)
         return os.path.abspath(named)
-    run_script('build', '--base', BASE)
+    build()
     return qemu_binary(arch)
 
 
@@ -45,7 +45,7 @@ def stock_qemu(arch):
     if named:
         check_executable(named)
         return os.path.abspath(named)
-    run_script('build', '--stock', '--base', BASE)
+    build('--stock')
     return qemu_binary(arch, 'stock-obj')
 
 
