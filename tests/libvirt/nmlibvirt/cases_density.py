@@ -24,6 +24,9 @@ POLL = (16384, 65536)
 # Other settings of each IOThread: what <poll> says, and QEMU's defaults
 LOOP = {'poll-grow': 4, 'poll-shrink': 2, 'aio-max-batch': 0,
         'thread-pool-min': 0, 'thread-pool-max': 64}
+# Which nobody has set
+POLICY = {'poll-policy': 'predictive', 'poll-weight': 3,
+          'poll-latency-weight': 5, 'poll-cpu-limit': 0}
 PARTS = '''<memoryBacking><hugepages><page size='2' unit='MiB'/></hugepages>
 </memoryBacking><iothreads>2</iothreads><iothreadids>{polls}</iothreadids>
 <cputune>{pins}</cputune>
@@ -127,7 +130,8 @@ def wanted_rows(guest):
         name = f'{IOTHREAD}{number}'
         rows['iothread', name, 'cpu-affinity'] = \
             None, str(cpu_of(number)), 'unset'
-        for setting, value in {**LOOP, 'poll-max-ns': poll}.items():
+        for setting, value in {**LOOP, **POLICY,
+                               'poll-max-ns': poll}.items():
             rows['iothread', name, setting] = str(value), str(value), 'ok'
     for node in (0, 1):
         name = f'/objects/ram-node{node}'
