@@ -3,7 +3,7 @@
 #include "qemu/osdep.h"
 #include "block/aio.h"
 #include "qapi/error.h"
-#include "qapi/qapi-types-qom.h"
+#include "qapi/qapi-visit-qom.h"
 #include "qapi/visitor.h"
 #include "iothread-tuning/iothread-policy.h"
 #include "iothread-tuning/param-range.h"
@@ -68,13 +68,25 @@ static void policy_set_param(Object *obj, Visitor *v, const char *name,
     iothread_policy_apply(iothread, errp);
 }
 
-static int policy_get_kind(Object *obj, Error **errp)
+static void policy_get_kind(Object *obj, Visitor *v, const char *name,
+                            void *opaque, Error **errp)
 {
-    return IOTHREAD(obj)->poll_policy;
+    IOThreadPollPolicy kind = IOTHREAD(obj)->poll_policy;
+
+    visit_type_IOThreadPollPolicy(v, name, &kind, errp);
 }
 
-static void policy_set_kind(Object *obj, int kind, Error **errp)
+static void policy_set_kind(Object *obj, Visitor *v, const char *name,
+                            void *opaque, Error **errp)
 {
+    ERRP_GUARD();
+    IOThreadPollPolicy kind;
+
+    if (!visit_type_IOThreadPollPolicy(v, name, &kind, errp)) {
+        error_prepend(errp, "Property 'iothread.poll-policy' takes classic, "
+                      "weighted or predictive: ");
+        return;
+    }
     IOTHREAD(obj)->poll_policy = kind;
     iothread_policy_apply(IOTHREAD(obj), errp);
 }
@@ -107,9 +119,8 @@ static void policy_describe(ObjectClass *klass)
 
 void iothread_policy_class_init(ObjectClass *klass)
 {
-    object_class_property_add_enum(klass, "poll-policy", "IOThreadPollPolicy",
-                                   &IOThreadPollPolicy_lookup,
-                                   policy_get_kind, policy_set_kind);
+    object_class_property_add(klass, "poll-policy", "IOThreadPollPolicy",
+                              policy_get_kind, policy_set_kind, NULL, NULL);
     for (int i = 0; i < ARRAY_SIZE(policy_params); i++) {
         object_class_property_add(klass, policy_params[i].name, "int",
                                   policy_get_param, policy_set_param,

@@ -9,9 +9,43 @@ static void wake_server(VuServer *server)
 {
     if (server->in_qio_channel_yield) {
         qio_channel_wake_read(server->ioc);
-    } else if (server->update.in_payload && !server->quiescing) {
-        /* A client that never sends the rest has no claim to more */
-        qio_channel_shutdown(server->ioc, QIO_CHANNEL_SHUTDOWN_BOTH, NULL);
+    } else if (server->update.parked &&
+               (!server->quiescing || server->update.stopping ||
+                server->vu_dev.broken)) {
+        qatomic_set(&server->update.parked, false);
+        qemu_coroutine_enter(server->co_trip);
+    }
+}
+
+bool coroutine_fn vhost_user_server_wait_readable(VuServer *server, bool begun)
+{
+    VuUpdate *update = &server->update;
+
+    if (!update->stopping && !server->vu_dev.broken && server->quiescing) {
+        /* Held: it is executed already, and this is the answer to a reply */
+        if (!begun && !server->requests.held) {
+            update->interrupted = true;
+            return false;
+        }
+        /* With no handler that would be of the wrong AioContext afterwards */
+        qatomic_set(&update->parked, true);
+        aio_wait_kick();
+        qemu_coroutine_yield();
+    }
+    if (update->stopping || server->vu_dev.broken) {
+        return false;
+    }
+    server->in_qio_channel_yield = true;
+    qio_channel_yield(server->ioc, G_IO_IN);
+    server->in_qio_channel_yield = false;
+    return true;
+}
+
+static void tell_config(VuServer *server)
+{
+    if (qatomic_xchg(&server->update.config_changed, false) &&
+        qatomic_load_acquire(&server->sioc) && !server->vu_dev.broken) {
+        vu_config_change_msg(&server->vu_dev);
     }
 }
 
@@ -53,7 +87,9 @@ static void update_bh(void *opaque)
     } else if (!update->attached && !server->quiescing) {
         attach_watches(server);
     }
-    if (server->quiescing || update->stopping || server->vu_dev.broken) {
+    tell_config(server);
+    if (server->quiescing || update->stopping || server->vu_dev.broken ||
+        update->parked) {
         wake_server(server);
     }
     /* Written last by whoever accepts a connection */
@@ -73,6 +109,12 @@ void vhost_user_server_update(VuServer *server)
     }
 }
 
+void vhost_user_server_config_changed(VuServer *server)
+{
+    qatomic_set(&server->update.config_changed, true);
+    vhost_user_server_update(server);
+}
+
 void vhost_user_server_end_if_broken(VuServer *server)
 {
     if (server->vu_dev.broken) {
@@ -82,7 +124,8 @@ void vhost_user_server_end_if_broken(VuServer *server)
 
 bool vhost_user_server_is_busy(VuServer *server)
 {
-    return server->co_trip || qatomic_load_acquire(&server->update.pending);
+    return qatomic_load_acquire(&server->update.pending) ||
+           (server->co_trip && !qatomic_read(&server->update.parked));
 }
 
 void vhost_user_server_after_message(VuServer *server)

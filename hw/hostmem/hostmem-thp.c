@@ -91,7 +91,10 @@ void hostmem_thp_class_init(ObjectClass *oc)
                               NULL);
     object_class_property_set_description(oc, "thp",
         "transparent huge pages: on, off or inherit, the host's setting "
-        "(default: inherit)");
+        "(default: on)");
+    object_class_property_set_description(oc, "policy",
+        "NUMA policy for host-nodes: default, preferred, bind or interleave "
+        "(default: default)");
 }
 
 uint32_t hostmem_thp_ram_flags(HostMemoryBackend *backend)

@@ -186,12 +186,20 @@ static bool may_set(const char *name, Error **errp)
     return true;
 }
 
+/* The level "default" alone is what a machine has without being asked */
+static bool asks(const SmpCacheProperties *props)
+{
+    return props->topology != CPU_TOPOLOGY_LEVEL_DEFAULT || props->has_size ||
+           props->has_line || props->has_ways;
+}
+
 bool machine_topology_set_caches(MachineState *ms,
                                  SmpCachePropertiesList *caches,
                                  Error **errp)
 {
     const MachineClass *mc = MACHINE_GET_CLASS(ms);
     TopoRequest request[TOPO_KINDS] = { };
+    bool given = false;
 
     if (mc->smp_props.caches_in_tables && !may_set("smp-cache", errp)) {
         return false;
@@ -202,8 +210,9 @@ bool machine_topology_set_caches(MachineState *ms,
         if (!check_cache(mc, request, props, errp)) {
             return false;
         }
+        given |= asks(props);
         request[props->cache] = (TopoRequest) {
-            .given = true,
+            .given = asks(props),
             .level = topo_level_from_qapi(props->topology),
             .has_size = props->has_size, .size = props->size,
             .has_line = props->has_line, .line = props->line,
@@ -216,7 +225,7 @@ bool machine_topology_set_caches(MachineState *ms,
         }
     }
     memcpy(machine_topology(ms)->request, request, sizeof(request));
-    ms->topology->caches_given = caches != NULL;
+    ms->topology->caches_given = given;
     return true;
 }
 

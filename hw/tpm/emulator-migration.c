@@ -15,8 +15,6 @@
 #include "migration/misc.h"
 #include "migration/vmstate.h"
 #include "qapi/error.h"
-#include "qemu/coroutine.h"
-#include "qemu/job.h"
 #include "system/runstate.h"
 #include "trace/trace-backends_tpm.h"
 #include "emulator.h"
@@ -27,15 +25,6 @@
 
 /* How often a wait looks whether it is still wanted, ms */
 #define SLICE_MS    200
-
-/* How often a coroutine looks whether what it waits for has come, ms */
-#define LOOK_MS     20
-
-/* Who waits, and may be cancelled: a migration, a job, or nobody */
-typedef struct Asker {
-    TpmWanted *wanted;
-    Job *job;
-} Asker;
 
 /* The only one there is: -tpmdev refuses a second one */
 static TPMEmulator *in_use;
@@ -53,48 +42,31 @@ static void blobs_free(TPMEmulator *e)
     }
 }
 
-static int64_t grace_ms(const TPMEmulator *e)
+int64_t tpm_emulator_grace_ms(const TPMEmulator *e)
 {
     return MIN(GRACE_MS, tpm_emulator_control_ms(e) / 4);
 }
 
-/* Who cancels the migration or the job does not want to wait for the TPM */
-static bool still_wanted(const Asker *asker)
+void tpm_emulator_hurry(TPMEmulator *e)
 {
-    if (asker->job) {
-        return !job_is_cancelled(asker->job);
+    if (e->current) {
+        tpm_tally_cancel(&TPM_BACKEND(e)->extra.tally);
+        tpm_worker_request(e->worker, e->current, TPM_REQ_HURRY);
     }
-    return !asker->wanted || asker->wanted();
 }
 
-static bool coroutine_fn co_wait_slice(TpmJob *job, int64_t ms)
-{
-    int64_t deadline = tpm_io_now() + ms;
-
-    while (!job->delivered && tpm_io_now() < deadline) {
-        qemu_co_sleep_ns(QEMU_CLOCK_REALTIME, LOOK_MS * SCALE_MS);
-    }
-    return job->delivered;
-}
-
-static bool coroutine_mixed_fn wait_slice(TPMEmulator *e, TpmJob *job,
-                                          int64_t ms)
-{
-    return qemu_in_coroutine() ? co_wait_slice(job, ms)
-                               : tpm_worker_wait(e->worker, job, ms);
-}
-
-static bool coroutine_mixed_fn wait_slices(TPMEmulator *e, TpmJob *job,
-                                           int64_t ms, const Asker *asker)
+/* Who cancels the migration does not want to wait for the TPM */
+static bool wait_slices(TPMEmulator *e, TpmJob *job, int64_t ms,
+                        TpmWanted *wanted)
 {
     int64_t deadline = tpm_io_now() + ms;
 
     do {
-        if (wait_slice(e, job, MIN(ms, SLICE_MS))) {
+        if (tpm_worker_wait(e->worker, job, MIN(ms, SLICE_MS))) {
             return true;
         }
         ms = deadline - tpm_io_now();
-    } while (ms > 0 && still_wanted(asker));
+    } while (ms > 0 && (!wanted || wanted()));
     return false;
 }
 
@@ -102,20 +74,16 @@ static bool coroutine_mixed_fn wait_slices(TPMEmulator *e, TpmJob *job,
  * Wait for @job, which is behind the guest's command if there is one: that is
  * cancelled after a while
  */
-static bool coroutine_mixed_fn wait_behind_command(TPMEmulator *e, TpmJob *job,
-                                                   const Asker *asker)
+static bool wait_behind_command(TPMEmulator *e, TpmJob *job, TpmWanted *wanted)
 {
     int64_t control = tpm_emulator_control_ms(e);
 
-    if (wait_slice(e, job, grace_ms(e))) {
+    if (tpm_worker_wait(e->worker, job, tpm_emulator_grace_ms(e))) {
         return true;
     }
-    if (e->current) {
-        tpm_tally_cancel(&TPM_BACKEND(e)->extra.tally);
-        tpm_worker_request(e->worker, e->current, TPM_REQ_HURRY);
-    }
+    tpm_emulator_hurry(e);
     /* The answer to the cancel, the response, and what @job itself takes */
-    return wait_slices(e, job, 3 * control + GRACE_MS, asker);
+    return wait_slices(e, job, 3 * control + GRACE_MS, wanted);
 }
 
 void tpm_emulator_drain(TPMEmulator *e)
@@ -123,10 +91,8 @@ void tpm_emulator_drain(TPMEmulator *e)
     TpmJob *job = e->current;
 
     if (job) {
-        Asker nobody = { };
-
         tpm_job_ref(e->worker, job);
-        wait_behind_command(e, job, &nobody);
+        wait_behind_command(e, job, NULL);
         tpm_job_unref(e->worker, job);
     }
 }
@@ -144,16 +110,6 @@ static void take_blobs(TPMEmulator *e, TpmJob *job)
     }
 }
 
-/* Nobody waits for @job any more, which was submitted at @since */
-static void silent(TPMEmulator *e, TpmJob *job, int64_t since, Error **errp)
-{
-    error_setg(errp, "TPM '%s': its state was not to be had within %" PRId64
-               " ms: it does not end what it is doing", TPM_BACKEND(e)->id,
-               tpm_io_now() - since);
-    tpm_worker_request(e->worker, job, TPM_REQ_CANCEL);
-    tpm_worker_withdraw(e->worker, job);
-}
-
 /* One attempt; @again: it is worth another one */
 static bool save_once(TPMEmulator *e, TpmWanted *wanted, bool *again,
                       Error **errp)
@@ -162,12 +118,15 @@ static bool save_once(TPMEmulator *e, TpmWanted *wanted, bool *again,
     unsigned generation = e->generation;
     bool running = runstate_is_running();
     int64_t since = tpm_io_now();
-    Asker asker = { .wanted = wanted };
     bool ok = false;
 
     tpm_worker_submit(e->worker, job);
-    if (!wait_behind_command(e, job, &asker)) {
-        silent(e, job, since, errp);
+    if (!wait_behind_command(e, job, wanted)) {
+        error_setg(errp, "TPM '%s': its state was not to be had within %"
+                   PRId64 " ms: it does not end what it is doing",
+                   TPM_BACKEND(e)->id, tpm_io_now() - since);
+        tpm_worker_request(e->worker, job, TPM_REQ_CANCEL);
+        tpm_worker_withdraw(e->worker, job);
     } else if (generation != e->generation) {
         *again = true;
         error_setg(errp, "TPM '%s': the machine was reset meanwhile",
@@ -215,36 +174,6 @@ bool tpm_migration_switchover(TpmWanted *wanted, Error **errp)
         return true;
     }
     return save(in_use, wanted, errp);
-}
-
-/* A TPM that is lost makes no one wait, and says so when it is saved */
-bool coroutine_fn tpm_co_answers(Job *job, Error **errp)
-{
-    TPMEmulator *e = in_use;
-    Asker asker = { .job = job };
-    int64_t since = tpm_io_now();
-    TpmWorkerInfo info;
-    TpmJob *ping;
-    bool ok;
-
-    if (!e) {
-        return true;
-    }
-    tpm_worker_info(e->worker, &info);
-    if (info.lost) {
-        return true;
-    }
-    ping = tpm_job_new(TPM_JOB_PING);
-    tpm_worker_submit(e->worker, ping);
-    ok = wait_behind_command(e, ping, &asker);
-    if (!ok) {
-        silent(e, ping, since, errp);
-    } else if (!ping->ok && !ping->flushed) {
-        error_setg(errp, "TPM '%s': %s", TPM_BACKEND(e)->id, ping->error);
-        ok = false;
-    }
-    tpm_job_unref(e->worker, ping);
-    return ok;
 }
 
 static int tpm_emulator_pre_save(void *opaque)
@@ -448,6 +377,11 @@ bool tpm_emulator_check_migratable(TPMEmulator *e, Error **errp)
     error_setg(&e->no_migration, "Migration disabled: TPM emulator does not "
                "support migration");
     return migrate_add_blocker(&e->no_migration, errp) >= 0;
+}
+
+TPMEmulator *tpm_emulator_used(void)
+{
+    return in_use;
 }
 
 void tpm_emulator_in_use(TPMEmulator *e)

@@ -10,7 +10,9 @@
 #include "qemu/cutils.h"
 #include "block/aio.h"
 #include "qemu/main-loop.h"
+#include "qapi/error.h"
 #include "emulator-worker-private.h"
+#include "iothread-tuning/thread-try.h"
 
 /* At the end of QEMU a TPM that does not answer is not waited for long, ms */
 #define SHUTDOWN_MS     1000
@@ -383,12 +385,28 @@ static void *worker_thread(void *opaque)
     return NULL;
 }
 
+/* Its thread has ended, or never begun */
+static void worker_destroy(TpmWorker *w)
+{
+    qemu_bh_delete(w->bh);
+    event_notifier_cleanup(&w->wake);
+    qemu_cond_destroy(&w->cond);
+    qemu_mutex_destroy(&w->lock);
+    g_free(w);
+}
+
 TpmWorker *tpm_worker_new(const char *name, int64_t start_ms,
                           int64_t control_ms, bool reconnects,
-                          const TpmWorkerOps *ops)
+                          const TpmWorkerOps *ops, Error **errp)
 {
     TpmWorker *w = g_new0(TpmWorker, 1);
+    int err = -event_notifier_init(&w->wake, 0);
 
+    if (err) {
+        error_setg_errno(errp, err, "no file descriptor for the TPM's thread");
+        g_free(w);
+        return NULL;
+    }
     w->start_ms = start_ms;
     w->control_ms = control_ms;
     w->reconnects = reconnects;
@@ -399,10 +417,14 @@ TpmWorker *tpm_worker_new(const char *name, int64_t start_ms,
     qemu_cond_init(&w->cond);
     QSIMPLEQ_INIT(&w->queue);
     QSIMPLEQ_INIT(&w->finished);
-    event_notifier_init(&w->wake, 0);
     w->bh = aio_bh_new(qemu_get_aio_context(), deliver_bh, w);
-    qemu_thread_create(&w->thread, name, worker_thread, w,
-                       QEMU_THREAD_JOINABLE);
+    err = qemu_thread_try_create(&w->thread, name, worker_thread, w,
+                                 QEMU_THREAD_JOINABLE);
+    if (err) {
+        error_setg_errno(errp, err, "the TPM's thread cannot be started");
+        worker_destroy(w);
+        return NULL;
+    }
     return w;
 }
 
@@ -435,14 +457,10 @@ void tpm_worker_free(TpmWorker *w)
         return;
     }
     qemu_thread_join(&w->thread);
-    qemu_bh_delete(w->bh);
     while ((job = QSIMPLEQ_FIRST(&w->finished))) {
         QSIMPLEQ_REMOVE_HEAD(&w->finished, next);
         tpm_job_unref(w, job);
     }
     tpm_worker_connected(w, -1);
-    event_notifier_cleanup(&w->wake);
-    qemu_cond_destroy(&w->cond);
-    qemu_mutex_destroy(&w->lock);
-    g_free(w);
+    worker_destroy(w);
 }

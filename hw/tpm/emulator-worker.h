@@ -103,10 +103,12 @@ typedef struct TpmWorkerInfo {
  * @start_ms: deadline for PROBE and START as a whole
  * @control_ms: deadline for each answer on the control channel
  * @reconnects: a closed connection may be followed by another one
+ *
+ * Returns: NULL if there is no thread or file descriptor to be had
  */
 TpmWorker *tpm_worker_new(const char *name, int64_t start_ms,
                           int64_t control_ms, bool reconnects,
-                          const TpmWorkerOps *ops);
+                          const TpmWorkerOps *ops, Error **errp);
 
 /*
  * Shut the TPM down if it is not lost, and end the thread.  Takes a second at

@@ -353,8 +353,8 @@ static bool setup(TPMEmulator *e, QemuOpts *opts, Error **errp)
     }
     e->worker = tpm_worker_new(name, tpm_emulator_start_ms(e),
                                tpm_emulator_control_ms(e),
-                               tpm_emulator_reconnects(e), &ops);
-    if (!probe(e, deadline, errp) ||
+                               tpm_emulator_reconnects(e), &ops, errp);
+    if (!e->worker || !probe(e, deadline, errp) ||
         !tpm_emulator_check_migratable(e, errp)) {
         return false;
     }

@@ -75,6 +75,15 @@ bool tpm_emulator_in_wait(TPMBackend *tb);
 /* Its state is there, and can be asked for at a switchover */
 void tpm_emulator_in_use(TPMEmulator *e);
 
+/* That one, or NULL */
+TPMEmulator *tpm_emulator_used(void);
+
+/* A command may end by itself for this long before it is cancelled */
+int64_t tpm_emulator_grace_ms(const TPMEmulator *e);
+
+/* Ask the TPM to cancel the guest's command, for another one who waits */
+void tpm_emulator_hurry(TPMEmulator *e);
+
 /* Migration: to be called with the object's life */
 void tpm_emulator_migration_init(TPMEmulator *e);
 void tpm_emulator_migration_finalize(TPMEmulator *e);

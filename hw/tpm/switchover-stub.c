@@ -10,7 +10,7 @@ bool tpm_migration_switchover(TpmWanted *wanted, Error **errp)
     return true;
 }
 
-bool coroutine_fn tpm_co_answers(Job *job, Error **errp)
+int tpm_snapshot_ready(Job *job, QEMUBHFunc *bh, Error **errp)
 {
-    return true;
+    return 1;
 }

@@ -7,6 +7,9 @@
 #ifndef NEARMETAL_TPM_SWITCHOVER_H
 #define NEARMETAL_TPM_SWITCHOVER_H
 
+#include "block/aio.h"
+#include "qemu/job.h"
+
 /* Is the migration still wanted? */
 typedef bool TpmWanted(void);
 
@@ -25,25 +28,30 @@ typedef bool TpmWanted(void);
 bool tpm_migration_switchover(TpmWanted *wanted, Error **errp);
 
 /**
- * tpm_co_answers: wait until the TPM answers, with the machine running
+ * tpm_snapshot_ready: does the TPM answer, before the machine is stopped?
+ * @job: a job that is about to save or load a snapshot
+ * @bh: the bottom half that calls this first, with @job as its argument
  *
- * For jobs that will hold the main loop while they save or load the TPM's
- * state: to be called before, in @job's coroutine in the main thread.  Waits
- * as long as tpm_migration_switchover(), or until @job is cancelled.
+ * From then on the job holds the main loop, and the monitor, for as long as the
+ * TPM stalls.  A TPM that answers at once does not make it wait.  Else @bh is
+ * called again, not within aio_poll(), when the TPM has answered or took longer
+ * than at a switchover, and anywhere when @job was cancelled.  In the main
+ * thread, with the BQL, which is dropped meanwhile.
  *
- * Returns: false if the TPM does not answer; true if there is none, or if it
- * is lost, which saving it says
+ * Returns: 1: go on; also with no TPM, or a lost one, which saving it says
+ *          0: @bh will be called again
+ *          -1: no, with @errp set
  */
-bool coroutine_fn tpm_co_answers(Job *job, Error **errp);
+int tpm_snapshot_ready(Job *job, QEMUBHFunc *bh, Error **errp);
 #else
 static inline bool tpm_migration_switchover(TpmWanted *wanted, Error **errp)
 {
     return true;
 }
 
-static inline bool coroutine_fn tpm_co_answers(Job *job, Error **errp)
+static inline int tpm_snapshot_ready(Job *job, QEMUBHFunc *bh, Error **errp)
 {
-    return true;
+    return 1;
 }
 #endif
 

@@ -18,25 +18,26 @@ void coroutine_fn hmp_info_tuning(Monitor *mon, const QDict *qdict)
 {
     Error *err = NULL;
     TuningItemList *list = qmp_query_tuning(&err), *l;
-    int object = 6, requested = 9, effective = 9;
+    int object = 6, setting = 7, requested = 9, effective = 9;
 
     if (hmp_handle_error(mon, err)) {
         return;
     }
     for (l = list; l; l = l->next) {
         object = widest(object, l->value->object);
+        setting = widest(setting, l->value->setting);
         requested = widest(requested, l->value->requested);
         effective = widest(effective, l->value->effective);
     }
-    monitor_printf(mon, "%-12s %-*s  %-17s %-*s  %-*s  %-11s  %s\n", "AREA",
-                   object, "OBJECT", "SETTING", requested, "REQUESTED",
-                   effective, "EFFECTIVE", "STATUS", "REASON");
+    monitor_printf(mon, "%-12s %-*s  %-*s  %-*s  %-*s  %-11s  %s\n", "AREA",
+                   object, "OBJECT", setting, "SETTING", requested,
+                   "REQUESTED", effective, "EFFECTIVE", "STATUS", "REASON");
     for (l = list; l; l = l->next) {
         const TuningItem *item = l->value;
 
-        monitor_printf(mon, "%-12s %-*s  %-17s %-*s  %-*s  %-11s  %s\n",
+        monitor_printf(mon, "%-12s %-*s  %-*s  %-*s  %-*s  %-11s  %s\n",
                        TuningArea_str(item->area), object, item->object,
-                       item->setting, requested, item->requested ?: "-",
+                       setting, item->setting, requested, item->requested ?: "-",
                        effective, item->effective ?: "-",
                        TuningStatus_str(item->status), item->reason ?: "-");
     }

@@ -175,6 +175,16 @@ def rename_unified(given, seen):
             given['sizes']['l1'] = given['sizes'].pop('l1d')
 
 
+def without_dies(given, seen):
+    """Each package is a die where the guest was told of none; that says
+    nothing where it was to be told of none, either."""
+    for one in (given, seen):
+        other = seen if one is given else given
+        if one.get('die') == one.get('socket') and (
+                other.get('die', one.get('die')) == one.get('die')):
+            one.pop('die', None)
+
+
 def seen_text(name, seen):
     if name in seen:
         return summary(seen[name])
@@ -187,6 +197,7 @@ def report(given, seen, without_acpi):
     rows, notes = [], []
     if seen:
         rename_unified(given, seen)
+        without_dies(given, seen)
     for name in ROWS:
         if not given.get(name) and seen_text(name, seen or {}) == '-':
             continue

@@ -102,9 +102,6 @@ def from_sysfs(folder):
                     int(match[1]), set()).add(int(name[3:]))
     for group in seen.pop('nodes', {}).values():
         add(seen, 'node', frozenset(group))
-    # Each package is a die where the guest was told of none
-    if seen.get('die') == seen.get('socket'):
-        seen.pop('die', None)
     if 'core' not in seen and 'socket' not in seen:
         raise ToolError(f'{folder} tells of no cores; its files are not whole: '
                         'copy it with cp -r')

@@ -8,6 +8,7 @@
 #include "qemu/osdep.h"
 #include <glib/gstdio.h>
 #include "qobject/qdict.h"
+#include "qobject/qjson.h"
 #include "qobject/qlist.h"
 #include "tpm-rig.h"
 
@@ -107,16 +108,28 @@ static void stop(Shot *s)
     g_free(s->file);
 }
 
-/* @what: snapshot-save or snapshot-load */
+/* @what: snapshot-save, -load or -delete */
+static void begin_job(Shot *s, const char *what, const char *id,
+                      const char *tag)
+{
+    bool del = g_str_equal(what, "snapshot-delete");
+    QDict *args = qdict_from_jsonf_nofail("{ 'job-id': %s, 'tag': %s, "
+                                          "'devices': [ 'disk0' ] }", id, tag);
+
+    if (!del) {
+        qdict_put_str(args, "vmstate", "disk0");
+    }
+    qtest_qmp_assert_success(s->r->qts, "{ 'execute': %s, 'arguments': %p }",
+                             what, args);
+}
+
 static void begin(Shot *s, const char *what)
 {
     g_autofree char *tag = NULL;
 
     s->count += g_str_equal(what, "snapshot-save");
     tag = g_strdup_printf("now%u", s->count);
-    qtest_qmp_assert_success(s->r->qts, "{ 'execute': %s, 'arguments': "
-        "{ 'job-id': 'shot', 'tag': %s, 'vmstate': 'disk0', "
-        "'devices': [ 'disk0' ] } }", what, tag);
+    begin_job(s, what, "shot", tag);
 }
 
 /* Returns: NULL, or why not */
@@ -255,6 +268,76 @@ static void test_stalled(gconstpointer front)
     stop(&s);
 }
 
+static bool is_corrupt(Shot *s)
+{
+    QDict *answer = qtest_qmp(s->r->qts,
+                              "{ 'execute': 'query-named-block-nodes' }");
+    QListEntry *e;
+    bool corrupt = true;
+
+    QLIST_FOREACH_ENTRY(qdict_get_qlist(answer, "return"), e) {
+        QDict *node = qobject_to(QDict, qlist_entry_obj(e));
+        QDict *image = qdict_get_qdict(node, "image");
+
+        if (g_str_equal(qdict_get_str(node, "node-name"), "disk0")) {
+            image = qdict_get_qdict(image, "format-specific");
+            image = qdict_get_qdict(image, "data");
+            corrupt = qdict_get_bool(image, "corrupt");
+        }
+    }
+    qobject_unref(answer);
+    return corrupt;
+}
+
+/* Jobs given one after the other, as for a rotation of snapshots */
+static void test_together(gconstpointer front)
+{
+    Shot s;
+
+    start(&s, front, TPM_PATIENT);
+    shoot_ok(&s, "snapshot-save");
+    for (int i = 0; i < 6; i++) {
+        g_autofree char *old = g_strdup_printf("now%u", s.count);
+
+        /* Every other time the TPM makes them wait */
+        tpm_fake_freeze(s.r->fake, i % 2);
+        begin(&s, "snapshot-save");
+        begin_job(&s, "snapshot-save", "second", i % 2 ? "odd" : "even");
+        begin_job(&s, "snapshot-delete", "third", old);
+        g_usleep(30 * PAUSE_US * (i % 2));
+        tpm_fake_freeze(s.r->fake, false);
+        job_ok(s.r, "shot");
+        job_ok(s.r, "second");
+        job_ok(s.r, "third");
+        begin_job(&s, "snapshot-delete", "third", i % 2 ? "odd" : "even");
+        job_ok(s.r, "third");
+    }
+    shoot_ok(&s, "snapshot-load");
+    g_assert_false(is_corrupt(&s));
+    good_as_before(&s);
+    stop(&s);
+}
+
+/* At once, too; and what was cancelled is not done later */
+static void test_cancelled_at_once(gconstpointer front)
+{
+    g_autofree char *error = NULL;
+    Shot s;
+
+    start(&s, front, TPM_PATIENT);
+    tpm_fake_freeze(s.r->fake, true);
+    begin(&s, "snapshot-save");
+    qtest_qmp_assert_success(s.r->qts, "{ 'execute': 'job-cancel', "
+                             "'arguments': { 'id': 'shot' } }");
+    error = job_end(s.r, "shot");
+    g_assert_nonnull(error);
+    tpm_fake_freeze(s.r->fake, false);
+    good_as_before(&s);
+    refused(&s, "snapshot-load");
+    good_as_before(&s);
+    stop(&s);
+}
+
 /* Nobody has to wait until the timeouts have passed */
 static void test_cancelled(gconstpointer front)
 {
@@ -285,7 +368,10 @@ int main(int argc, char **argv)
     qtest_add_data_func("tpm-snapshot/busy", tpm_fronts(), test_busy);
     qtest_add_data_func("tpm-snapshot/silent", tpm_fronts(), test_silent);
     qtest_add_data_func("tpm-snapshot/stalled", tpm_fronts(), test_stalled);
+    qtest_add_data_func("tpm-snapshot/together", tpm_fronts(), test_together);
     qtest_add_data_func("tpm-snapshot/cancelled", tpm_fronts(),
                         test_cancelled);
+    qtest_add_data_func("tpm-snapshot/cancelled-at-once", tpm_fronts(),
+                        test_cancelled_at_once);
     return g_test_run();
 }
