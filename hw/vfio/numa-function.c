@@ -79,6 +79,13 @@ PCIBus *numa_function_port(const VFIOPCIDevice *vdev, PCIBus *main_root,
     g_autofree char *slot = folder ? host_folder_slot(folder) : NULL;
     Search s = { .function = numa_function_number(vdev), .slot = slot };
 
+    if (phase_check(PHASE_MACHINE_READY)) {
+        /* Function 0 is the last to be plugged, and makes the guest look */
+        *why = g_strdup_printf("addr=0.%x: hot-plugged functions of a device "
+                               "need bus=, and function 0 is the last",
+                               s.function);
+        return NULL;
+    }
     numa_bus_find(main_root, node, look_at, &s);
     if (s.same || s.count == 1) {
         return s.same ?: s.any;

@@ -306,8 +306,12 @@ static PCIBus *choose_port(VFIOPCIDevice *vdev, PCIBus *main_root, int node,
         }
         why = numa_bus_remedy(main_root, node);
     }
-    /* No other bus takes a hotplug, so that nothing is lost by refusing */
-    if (firm(vdev) || phase_check(PHASE_MACHINE_READY)) {
+    /*
+     * Where there are ports no other bus takes a hotplug, so that nothing is
+     * lost by refusing; what was said for all devices refuses none
+     */
+    if (firm(vdev) ||
+        (phase_check(PHASE_MACHINE_READY) && vdev->numa_node_own)) {
         error_setg(errp, "numa-node=%s: %s", word, why);
     }
     return NULL;

@@ -304,6 +304,22 @@ static void test_global(void)
                   "numa-node=7 is out of range"));
 }
 
+/* A machine without root ports takes it elsewhere, as without the wish */
+static void test_global_hotplug(void)
+{
+    static const char *const wishes[] = { ALL(1), ALL(auto) };
+
+    for (int i = 0; i < G_N_ELEMENTS(wishes); i++) {
+        g_autofree char *args = g_strconcat(TWO, wishes[i], NULL);
+        QTestState *qts = start("-machine pc", args);
+
+        qtest_qmp_assert_success(qts, "{ 'execute': 'device_add', 'arguments': "
+                                 "{ 'driver': 'vfio-pci', 'id': 'd0', "
+                                 "'host': '0000:01:00.0' } }");
+        qtest_quit(qts);
+    }
+}
+
 /* Functions of a device share the port of function 0, or are refused */
 static void test_functions(void)
 {
@@ -362,6 +378,7 @@ static void add_tests(void)
     qtest_add_func("/vfio-numa/hotplug", test_hotplug);
     qtest_add_func("/vfio-numa/hotplug-port", test_hotplug_port);
     qtest_add_func("/vfio-numa/hotplug-auto", test_hotplug_auto);
+    qtest_add_func("/vfio-numa/global-hotplug", test_global_hotplug);
     qtest_add_func("/vfio-numa/global", test_global);
     qtest_add_func("/vfio-numa/functions", test_functions);
     if (g_str_equal(qtest_get_arch(), "x86_64")) {
