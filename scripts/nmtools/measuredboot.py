@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import tempfile
 
 from . import ToolError, bootrun, pcrs
@@ -36,6 +37,9 @@ Exit status: 0 the log tells the registers, 1 it does not, or an error, 2 usage.
 '''
 
 
+DEVICES = ('tpm-tis', 'tpm-crb', 'tpm-tis-device', 'tpm-crb-device')
+
+
 def parser():
     from argparse import RawDescriptionHelpFormatter
     one = Parser(prog=PROGRAM, description=__doc__, epilog=EPILOG,
@@ -47,8 +51,9 @@ def parser():
                      help="the guest (default: this machine's)")
     one.add_argument('--disk', metavar='IMG', help='boot this image, raw or '
                      'qcow2 (default: the firmware alone)')
-    one.add_argument('--device', metavar='NAME', help='the TPM: tpm-tis or '
-                     'tpm-crb; for aarch64 tpm-tis-device or tpm-crb-device')
+    one.add_argument('--device', metavar='NAME', choices=DEVICES, help='the '
+                     'TPM: tpm-tis or tpm-crb; for aarch64 tpm-tis-device or '
+                     'tpm-crb-device')
     one.add_argument('--firmware', metavar='FILE', help='UEFI code')
     one.add_argument('--vars', metavar='FILE', help='UEFI variables to begin '
                      'with; a copy is used')
@@ -75,10 +80,18 @@ def parser():
     return one
 
 
+def parse(arguments):
+    one = parser()
+    options = one.parse_args(arguments)
+    if bool(options.firmware) != bool(options.vars):
+        one.error('--firmware and --vars go together')
+    if options.extra and '--' not in arguments:
+        one.error(f"'{options.extra[0]}': options for QEMU come after --")
+    return options
+
+
 def firmware(options):
     """The UEFI to use."""
-    if bool(options.firmware) != bool(options.vars):
-        raise ToolError('--firmware and --vars go together')
     if not options.firmware:
         return bootrun.find_firmware(options.arch)
     for path in (options.firmware, options.vars):
@@ -244,5 +257,5 @@ def work(options):
 
 
 def main():
-    options = parser().parse_args()
+    options = parse(sys.argv[1:])
     return run(PROGRAM, lambda: work(options))

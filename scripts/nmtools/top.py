@@ -99,7 +99,8 @@ class Plain:
         if self._json:
             print(json.dumps(report.as_json()), flush=True)
             return
-        lines = topview.lines_of(report.rows, colour=table.colour())
+        lines = topview.lines_of(report.rows, table.room(sys.stdout),
+                                 table.colour())
         print('\n'.join([report.title(self._name)] + lines + report.notes
                         + ['']), flush=True)
 

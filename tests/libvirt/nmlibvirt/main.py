@@ -13,6 +13,7 @@ import tempfile
 import time
 
 from nmguest import session
+from nmtools.command import Parser
 
 from . import ROOT, SuiteError, space
 from .daemons import Libvirt
@@ -45,7 +46,7 @@ examples:
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog='test-libvirt', description=DESCRIPTION, epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False)

@@ -10,6 +10,7 @@ import sys
 from nmguest import ARCHES, GuestError, session
 from nmguest.kit import find_qemu
 from nmguest.testing import Skip
+from nmtools.command import Parser
 
 from .build import Image, fetch_kernel, find_inner
 from .cases import Cases
@@ -54,7 +55,7 @@ _count.__name__ = 'even number from 2 to 4096'
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog='test-nested', description=DESCRIPTION, epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False)
