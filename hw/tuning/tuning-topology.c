@@ -145,6 +145,8 @@ static void add_cache(TuningList *list, MachineState *ms,
     if (!cache) {
         item->reason = g_strdup(untold ?:
                                 "the guest is not told of this cache");
+    } else if (item->status == TUNING_STATUS_DIFFERS) {
+        item->reason = g_strdup("this machine type tells guests so");
     }
 }
 
