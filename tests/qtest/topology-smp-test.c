@@ -36,7 +36,7 @@ static const Refusal arm[] = {
       "smp-cache: l2 is given twice; allowed: one element for each of l1d, "
       "l1i, l2 and l3" },
     { "unknown", "-machine virt," L2("island") " -smp 4",
-      "does not accept value 'island'" },
+      "Possible values: thread, core, " },
     { "size-0", "-machine virt," L2("core") ",smp-cache.0.size=0 -smp 4",
       "smp-cache: l2: size=0; allowed: 1 to 4294967295" },
     { "not-whole", "-machine virt," L2("core") ",smp-cache.0.size=1000000,"
