@@ -9,6 +9,12 @@
 #define NEARMETAL_X86_TOPOLOGY_H
 
 #include "hw/boards.h"
+#include "target/i386/cpu-qom.h"
+
+/**
+ * x86_topology_model_l2: the level at which the model of @cpu has its L2
+ */
+CpuTopologyLevel x86_topology_model_l2(const X86CPU *cpu);
 
 /**
  * x86_topology_default_l2: with clusters=, L2 is shared by the cluster
