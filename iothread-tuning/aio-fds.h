@@ -48,7 +48,7 @@ bool aio_fds_check_unpolled(AioContext *ctx, AioHandlerList *ready_list,
 bool aio_fds_in_ring(AioContext *ctx);
 
 /**
- * aio_fds_completed: have requests of io_uring ended that are yet to be handled?
+ * aio_fds_completed: have requests of io_uring ended, and are not handled yet?
  */
 static inline bool aio_fds_completed(AioContext *ctx)
 {
