@@ -9,7 +9,7 @@
 #include "query-topology.h"
 #include "x86-topology.h"
 
-CpuTopologyLevel x86_topology_model_l2(const X86CPU *cpu)
+CpuTopologyLevel x86_topology_model_l2(const struct ArchCPU *cpu)
 {
     return CPU_TOPOLOGY_LEVEL_DEFAULT;
 }

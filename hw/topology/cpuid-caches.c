@@ -13,7 +13,7 @@
 #include "x86-topology.h"
 
 /* At realization it is the same for AMD's */
-CpuTopologyLevel x86_topology_model_l2(const X86CPU *cpu)
+CpuTopologyLevel x86_topology_model_l2(const struct ArchCPU *cpu)
 {
     return compat_cpu_caches(&cpu->env, false)->l2_cache->share_level;
 }

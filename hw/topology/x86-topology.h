@@ -9,12 +9,13 @@
 #define NEARMETAL_X86_TOPOLOGY_H
 
 #include "hw/boards.h"
-#include "target/i386/cpu-qom.h"
+
+struct ArchCPU;     /* X86CPU, for which there is no header for all targets */
 
 /**
  * x86_topology_model_l2: the level at which the model of @cpu has its L2
  */
-CpuTopologyLevel x86_topology_model_l2(const X86CPU *cpu);
+CpuTopologyLevel x86_topology_model_l2(const struct ArchCPU *cpu);
 
 /**
  * x86_topology_default_l2: with clusters=, L2 is shared by the cluster
