@@ -163,6 +163,37 @@ static void test_predictive(void)
     check_learns(POLL_POLICY_PREDICTIVE);
 }
 
+static void pipe_read(void *opaque)
+{
+    int *fd = opaque;
+    char c;
+
+    g_assert_cmpint(read(fd[0], &c, 1), ==, 1);
+    fd[2]++;
+}
+
+/* Beside a handler without io_poll, which is heard meanwhile */
+static void test_unpolled(void)
+{
+    int fd[3] = {};
+
+    g_assert_cmpint(pipe(fd), ==, 0);
+    aio_set_fd_handler(ctx, fd[0], pipe_read, NULL, NULL, NULL, fd);
+    check_learns(POLL_POLICY_PREDICTIVE);
+    g_assert_cmpint(fd[2], ==, 0);
+    set_policy(POLL_POLICY_PREDICTIVE, 100 * SCALE_MS);
+    g_assert_cmpint(write(fd[1], "x", 1), ==, 1);
+    for (int i = 0; i < 2; i++) {
+        request_run(REQUEST_NS);
+    }
+    g_assert_cmpint(fd[2], ==, 1);
+    set_policy(POLL_POLICY_CLASSIC, 0);
+    aio_set_fd_handler(ctx, fd[0], NULL, NULL, NULL, NULL, NULL);
+    settle();
+    close(fd[0]);
+    close(fd[1]);
+}
+
 /* As stock: requests do not lengthen what handlers are polled for */
 static void test_classic(void)
 {
@@ -189,6 +220,7 @@ int main(int argc, char **argv)
     g_test_add_func("/aio-uring/learns/weighted", test_weighted);
     g_test_add_func("/aio-uring/learns/predictive", test_predictive);
     g_test_add_func("/aio-uring/learns/classic", test_classic);
+    g_test_add_func("/aio-uring/no-io-poll", test_unpolled);
     return g_test_run();
 }
 
