@@ -40,6 +40,7 @@ typedef void ClassInitData;
 #define VFIO_PCI_DEVICE(obj) VFIO_PCI(obj)
 #define vfio_device_has_region_cap vfio_has_region_cap
 #define queue_tb_flush(cpu) tb_flush(cpu)
+#define qtest_init_ext qtest_init_with_env_and_capabilities
 #endif
 
 /* The modes were a list that ends with -1 */
