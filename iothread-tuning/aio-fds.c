@@ -109,3 +109,23 @@ bool aio_fds_check_unpolled(AioContext *ctx, AioHandlerList *ready_list,
     }
     return unpolled_check(&unpolled, ready_list);
 }
+
+#ifdef COMPAT_AIO_ADD_SQE
+bool aio_fds_in_ring(AioContext *ctx)
+{
+    struct io_uring_cqe *cqe;
+    unsigned head;
+
+    io_uring_for_each_cqe(&ctx->fdmon_io_uring, head, cqe) {
+        if (io_uring_cqe_get_data(cqe)) {
+            return true;
+        }
+    }
+    return false;
+}
+#else
+bool aio_fds_in_ring(AioContext *ctx)
+{
+    return false;
+}
+#endif

@@ -10,6 +10,7 @@
 #ifndef IOTHREAD_TUNING_AIO_FDS_H
 #define IOTHREAD_TUNING_AIO_FDS_H
 
+#include "hw/nearmetal/compat.h"
 #include "block/aio.h"
 
 /**
@@ -37,5 +38,25 @@ bool aio_fds_clear_stale(AioContext *ctx, AioHandlerList *ready_list);
  */
 bool aio_fds_check_unpolled(AioContext *ctx, AioHandlerList *ready_list,
                             int64_t now);
+
+/**
+ * aio_fds_in_ring: is there an event among the completions of io_uring?
+ *
+ * Polling looks there without a system call.  What tells of a timeout or a
+ * cancellation is none.  For AioContexts whose fd monitor is io_uring.
+ */
+bool aio_fds_in_ring(AioContext *ctx);
+
+/**
+ * aio_fds_completed: have requests of io_uring ended, and are not handled yet?
+ */
+static inline bool aio_fds_completed(AioContext *ctx)
+{
+#ifdef COMPAT_AIO_ADD_SQE
+    return !QSIMPLEQ_EMPTY(&ctx->cqe_handler_ready_list);
+#else
+    return false;
+#endif
+}
 
 #endif /* IOTHREAD_TUNING_AIO_FDS_H */

@@ -9,6 +9,9 @@
 /* One block in so many has its CPU time measured, which costs two calls */
 #define BLOCK_COST_INTERVAL 64
 
+/* An EventNotifier's number counts up from 1, and does not get there */
+#define COMPLETIONS_SOURCE UINT64_MAX
+
 #ifdef CONFIG_IOTHREAD_STATS
 static void publish_params(AioPolicy *ap, const PollParams *params)
 {
@@ -83,6 +86,7 @@ bool aio_policy_take(AioPolicy *ap)
     poll_policy_set(ap->policy, &params);
     ap->ops = poll_policy_ops(ap->policy);
     ap->enabled = params.max_ns > 0;
+    ap->completions = (PollHandler) { .source = COMPLETIONS_SOURCE };
     publish_params(ap, poll_policy_params(ap->policy));
     return true;
 }
@@ -90,7 +94,8 @@ bool aio_policy_take(AioPolicy *ap)
 int64_t aio_policy_begin(AioPolicy *ap, int64_t now, int64_t wanted)
 {
     ap->wait = (PollWait) { .now = now, .sleep_limit = -1 };
-    return poll_policy_begin(ap->policy, now, wanted);
+    return poll_policy_begin(ap->policy, now,
+                             MAX(wanted, ap->completions.ns));
 }
 
 #ifdef CLOCK_THREAD_CPUTIME_ID

@@ -25,6 +25,7 @@ typedef struct AioPolicy {
     unsigned blocks;            /* until the cost of one is measured */
     int64_t block_cpu;          /* thread's CPU time before it, 0: not now */
     bool was_notified;          /* aio_notify() was called before the wait */
+    PollHandler completions;    /* requests of io_uring, which have no fd */
     int64_t fds_checked;        /* when fds without io_poll were looked at */
     int64_t all_fds_checked;    /* when all were that are not polled */
     int sched_fd;               /* the thread's schedstat; -1: not open */
@@ -68,6 +69,7 @@ static inline bool aio_policy_changed(const AioPolicy *ap)
 
 /**
  * aio_policy_begin: a wait begins at @now, see poll_policy_begin()
+ * @wanted: the maximum for the handlers that are polled
  *
  * Must be called in every iteration of the loop while the policy is enabled.
  */
@@ -128,9 +130,23 @@ int64_t aio_policy_sleep(AioPolicy *ap, int64_t timeout);
 /**
  * aio_policy_waited: the wait ended after @total_ns
  * @slept: it blocked
- * @woken: ... and file descriptors are ready
+ * @woken: ... and file descriptors are ready, or requests have ended
  */
 void aio_policy_waited(AioPolicy *ap, int64_t total_ns,
                        bool slept, bool woken);
+
+/**
+ * aio_policy_completed: requests of io_uring ended in the wait just told
+ *
+ * For fd monitors that submit requests themselves and run what is to be done
+ * when they end, with no handler in between.  Stock's polling does not learn
+ * from them.
+ */
+static inline void aio_policy_completed(AioPolicy *ap)
+{
+    if (ap->enabled && !ap->ops->stock) {
+        poll_policy_event(ap->policy, &ap->completions);
+    }
+}
 
 #endif /* IOTHREAD_TUNING_AIO_POLICY_H */

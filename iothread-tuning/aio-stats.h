@@ -82,6 +82,7 @@ typedef struct AioStats {
     /* Scratch of the iteration under way, home thread only, never reported */
     int64_t polled_ns;          /* part of the wait that was spent polling */
     bool idle_wakeup;           /* woken, and no event dispatched so far */
+    unsigned completions;       /* requests of io_uring that have ended */
 } AioStats;
 
 /* Not a read-modify-write: the caller is the counter's only writer */
@@ -172,6 +173,28 @@ static inline void aio_stats_event(AioStats *s, int64_t wait_ns)
 }
 
 /**
+ * aio_stats_completion: a request of io_uring ended, and its handler has run
+ */
+static inline void aio_stats_completion(AioStats *s)
+{
+    s->completions++;
+}
+
+/**
+ * aio_stats_completed: all that had ended have been handled
+ * @wait_ns: how long the loop had waited for them
+ */
+static inline void aio_stats_completed(AioStats *s, int64_t wait_ns)
+{
+    if (s->completions) {
+        s->idle_wakeup = false;
+        aio_counter_add(&s->wait_histogram[aio_stats_wait_bucket(wait_ns)],
+                        s->completions);
+        s->completions = 0;
+    }
+}
+
+/**
  * aio_stats_loop: an iteration of the event loop ended
  * @progress: a bottom half or timer ran
  */
@@ -242,6 +265,8 @@ static inline void aio_stats_polled(AioStats *s, bool hit, int64_t ns) {}
 static inline void aio_stats_waited(AioStats *s, bool blocked,
                                     int64_t wait_ns) {}
 static inline void aio_stats_event(AioStats *s, int64_t wait_ns) {}
+static inline void aio_stats_completion(AioStats *s) {}
+static inline void aio_stats_completed(AioStats *s, int64_t wait_ns) {}
 static inline void aio_stats_loop(AioStats *s, bool progress) {}
 static inline void aio_stats_submit(AioStats *s, unsigned n) {}
 static inline void aio_stats_fd_cleared(AioStats *s) {}

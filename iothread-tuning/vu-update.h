@@ -22,7 +22,7 @@ typedef struct VuUpdate {
     bool stopped;           /* of the main thread: no update may begin */
     bool attached;          /* the kick fds, to the event loop */
     bool interrupted;       /* no message was read, for a drained section */
-    bool parked;            /* atomic: half a message was, and waits for its end */
+    bool parked;            /* atomic: half a message waits for its end */
     bool config_changed;    /* atomic: the client is to be told */
     CoroutineEntry *serve;  /* begins to serve the connection */
 } VuUpdate;
@@ -31,11 +31,11 @@ typedef struct VuUpdate {
  * In qemu/vhost-user-server.h, as they need all of VuServer:
  *
  * vhost_user_server_update(): the AioContext's thread shall see what changed
- * vhost_user_server_is_busy(): the connection is served, or an update is to come
+ * vhost_user_server_is_busy(): a connection is served, or an update is to come
  * vhost_user_server_end_if_broken(): libvhost-user may have found an error
  * vhost_user_server_after_message(): a message has been executed
  * vhost_user_server_config_changed(): of the main thread: tell the client
- * vhost_user_server_wait_readable(): of the coroutine that reads: wait for more;
+ * vhost_user_server_wait_readable(): of who reads: wait for more;
  *   a drained section ends that before a message (update.interrupted), and
  *   makes half a message wait.  false: read no more
  */

@@ -11,7 +11,9 @@ NM_PROG=$(basename -- "$0")
 NM_CACHE=${NEARMETAL_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/nearmetal}
 NM_PYTHON=/usr/bin/python3
 NM_TARGETS=x86_64-softmmu,aarch64-softmmu
-NM_BASE_DEFAULT=10.0
+NM_BASE_DEFAULT=${NEARMETAL_BASE:-10.0}
+# The base that patches/common is written from: others have copies of what differs
+NM_BASE_COMMON=10.0
 # Where distributions keep guest firmware: Debian's source has next to none
 NM_FIRMWARE='/usr/share/seabios /usr/share/qemu /usr/lib/ipxe/qemu
 /usr/share/OVMF /usr/share/ovmf /usr/share/AAVMF /usr/share/qemu-efi-aarch64'
@@ -196,6 +198,16 @@ series_list() {
         "$NM_SERIES"
 }
 
+# need_series: is there a series, and do all of its patches exist?
+need_series() {
+    [ -f "$NM_SERIES" ] ||
+        die "$(show "$NM_SERIES") is missing; git checkout brings it back, for a new base see docs/rebasing.md"
+    for nm_patch in $(series_list); do
+        [ -f "$NM_ROOT/patches/$nm_patch" ] ||
+            die "$(show "$NM_SERIES") lists $nm_patch, but patches/$nm_patch does not exist; git checkout brings it back, or take out the line"
+    done
+}
+
 # own_firmware TREE: firmware that the source has and the distribution lacks
 own_firmware() {
     for nm_file in "$1"/pc-bios/*.bin "$1"/pc-bios/*.rom; do
@@ -231,6 +243,30 @@ tree_git() {
     nm_git -C "$NM_TREE" "$@"
 }
 
+# tree_is_idle: stops if a git operation in the tree is half done
+tree_is_idle() {
+    for nm_operation in rebase-apply:am rebase-merge:rebase \
+        CHERRY_PICK_HEAD:cherry-pick; do
+        [ ! -e "$NM_TREE/.git/${nm_operation%%:*}" ] || {
+            nm_git_word=${nm_operation#*:}
+            [ ! -e "$NM_TREE/.git/rebase-apply/rebasing" ] || nm_git_word=rebase
+            die "a git $nm_git_word is under way in $(show "$NM_TREE"); finish it there with git $nm_git_word --continue, or give it up with --abort"
+        }
+    done
+}
+
+# apply_to_index INDEX DIFF LOG: applies a diff to an index of the tree. Offsets
+# are fine. NM_LOOSE tells whether less context had to do: git asks for one line
+# on either side then, and may have taken the wrong place.
+apply_to_index() {
+    NM_LOOSE=false
+    GIT_INDEX_FILE=$1 nm_git --git-dir="$NM_TREE/.git" apply --cached \
+        --whitespace=nowarn "$2" 2>"$3" && return 0
+    NM_LOOSE=true
+    GIT_INDEX_FILE=$1 nm_git --git-dir="$NM_TREE/.git" apply --cached \
+        --whitespace=nowarn -C1 "$2" 2>"$3.loose"
+}
+
 # --- overlay ----------------------------------------------------------------
 
 # overlay_list: "SOURCE<TAB>DESTINATION" for each file of the overlay, both
@@ -257,15 +293,20 @@ overlay_folders() {
         tests/qtest/nearmetal tests/qtest
 }
 
+# overlay_excluded OVERLAY: path specs that leave out the files of the overlay
+overlay_excluded() {
+    {
+        overlay_folders | cut -f1
+        tree_git diff --name-only --diff-filter=A "$1^" "$1"
+    } | sed 's/^/:(exclude,literal)/'
+}
+
 # format_patches OVERLAY HEAD ARG...: the commits between as patches, the same
 # with any version and configuration of git; overlay files are left out
 format_patches() {
     nm_from=$1 nm_to=$2
     shift 2
-    nm_specs=$({
-        overlay_folders | cut -f1
-        tree_git diff --name-only --diff-filter=A "$nm_from^" "$nm_from"
-    } | sed 's/^/:(exclude,literal)/')
+    nm_specs=$(overlay_excluded "$nm_from")
     nm_tail=$*
     set -f
     # shellcheck disable=SC2086 # options and path specs without spaces

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 nearmetal contributors */
 #include "qemu/osdep.h"
-#include "exec/ramblock.h"
+#include "hw/nearmetal/compat.h"
+#include COMPAT_RAMBLOCK_H
 #include "migration/misc.h"
 #include "qapi/error.h"
 #include "qapi/qapi-visit-hostmem.h"

@@ -6,6 +6,7 @@
  */
 
 #include "qemu/osdep.h"
+#include "hw/nearmetal/compat.h"
 #include "qemu/error-report.h"
 #include "qapi/error.h"
 #include "hw/arm/virt.h"
@@ -51,7 +52,7 @@ static void read_caches(ARMCPU *cpu, TopoCpuCaches *caches)
 
     QEMU_BUILD_BUG_ON(ARRAY_SIZE(regs.ccsidr) != ARRAY_SIZE(cpu->ccsidr));
     if (!kvm_enabled() || !read_kvm(CPU(cpu), &regs)) {
-        regs.clidr = cpu->clidr;
+        regs.clidr = compat_cpu_clidr(cpu);
         memcpy(regs.ccsidr, cpu->ccsidr, sizeof(regs.ccsidr));
     }
     topo_clidr_decode(&regs, caches);

@@ -7,6 +7,12 @@
 
 #include "qemu/osdep.h"
 #include "query-topology.h"
+#include "x86-topology.h"
+
+CpuTopologyLevel x86_topology_model_l2(const struct ArchCPU *cpu)
+{
+    return CPU_TOPOLOGY_LEVEL_DEFAULT;
+}
 
 TopoTree *topology_cpuid_caches(MachineState *ms)
 {

@@ -6,9 +6,17 @@
  */
 
 #include "qemu/osdep.h"
+#include "hw/nearmetal/compat.h"
 #include "cpu.h"
 #include "machine-topology.h"
 #include "query-topology.h"
+#include "x86-topology.h"
+
+/* At realization it is the same for AMD's */
+CpuTopologyLevel x86_topology_model_l2(const struct ArchCPU *cpu)
+{
+    return compat_cpu_caches(&cpu->env, false)->l2_cache->share_level;
+}
 
 static void add_cache(TopoTree *tree, const MachineState *ms, TopoKind kind,
                       const CPUCacheInfo *info, TopoLevel level)
@@ -67,7 +75,7 @@ TopoTree *topology_cpuid_caches(MachineState *ms)
     if (!amd && env->cpuid_level < 4) {
         return NULL;
     }
-    caches = amd ? &env->cache_info_amd : &env->cache_info_cpuid4;
+    caches = compat_cpu_caches(env, amd);
     shape.cpus = ms->smp.max_cpus;
     tree = topo_tree_new(&shape);
     for (int kind = TOPO_L1D; kind < TOPO_KINDS; kind++) {

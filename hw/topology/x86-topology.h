@@ -10,6 +10,13 @@
 
 #include "hw/boards.h"
 
+struct ArchCPU;     /* X86CPU, for which there is no header for all targets */
+
+/**
+ * x86_topology_model_l2: the level at which the model of @cpu has its L2
+ */
+CpuTopologyLevel x86_topology_model_l2(const struct ArchCPU *cpu);
+
 /**
  * x86_topology_default_l2: with clusters=, L2 is shared by the cluster
  * @model: the level at which the CPU model has it

@@ -12,6 +12,7 @@
  * therefore published after each change.  All under the BQL.
  */
 #include "qemu/osdep.h"
+#include "hw/nearmetal/compat.h"
 #include "qemu/atomic.h"
 #include "qemu/bswap.h"
 #include "qemu/error-report.h"
@@ -296,7 +297,7 @@ static void crb_device_realize(DeviceState *dev, Error **errp)
     s->vm_state = qemu_add_vm_change_state_handler(crb_vm_state_change, s);
 }
 
-static void crb_device_class_init(ObjectClass *klass, void *data)
+static void crb_device_class_init(ObjectClass *klass, ClassInitData *data)
 {
     DeviceClass *dc = DEVICE_CLASS(klass);
     TPMIfClass *tc = TPM_IF_CLASS(klass);

@@ -9,6 +9,7 @@
  * thread does, and reports.  See emulator-worker.h.
  */
 #include "qemu/osdep.h"
+#include "hw/nearmetal/compat.h"
 #include "qemu/error-report.h"
 #include "qemu/main-loop.h"
 #include "qemu/module.h"
@@ -429,7 +430,7 @@ static void tpm_emulator_finalize(Object *obj)
     g_free(e->refused);
 }
 
-static void tpm_emulator_class_init(ObjectClass *klass, void *data)
+static void tpm_emulator_class_init(ObjectClass *klass, ClassInitData *data)
 {
     TPMBackendClass *tbc = TPM_BACKEND_CLASS(klass);
 

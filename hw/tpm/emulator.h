@@ -7,6 +7,7 @@
 #ifndef NEARMETAL_TPM_EMULATOR_H
 #define NEARMETAL_TPM_EMULATOR_H
 
+#include "hw/nearmetal/compat.h"
 #include "chardev/char-fe.h"
 #include "qemu/notify.h"
 #include "qapi/qapi-types-tpm.h"
@@ -31,7 +32,7 @@ struct TPMEmulator {
     TPMBackend parent;
 
     TPMEmulatorOptions *options;
-    CharBackend chr;
+    CharFrontend chr;
     bool connected;             /* the character device is */
     char *refused;              /* why its connection cannot be used */
 

@@ -5,6 +5,7 @@
  * Copyright (C) 2026 nearmetal contributors
  */
 #include "qemu/osdep.h"
+#include "hw/nearmetal/compat.h"
 #include "qemu/memalign.h"
 #include "qemu/units.h"
 #include "migration/blocker.h"
@@ -42,6 +43,6 @@ void tpm_sysbus_block_cpr(const char *device)
     if (!blocker) {
         error_setg(&blocker, "%s: memory that the guest shares with it is not "
                    "kept in migration mode cpr-transfer", device);
-        migrate_add_blocker_modes(&blocker, NULL, MIG_MODE_CPR_TRANSFER, -1);
+        compat_block_mode(&blocker, MIG_MODE_CPR_TRANSFER, NULL);
     }
 }

@@ -9,8 +9,9 @@
  * a backend's region, which knows nothing of it, through an alias.
  */
 #include "qemu/osdep.h"
-#include "exec/address-spaces.h"
-#include "exec/memory.h"
+#include "hw/nearmetal/compat.h"
+#include COMPAT_ADDRESS_SPACES_H
+#include COMPAT_MEMORY_H
 #include "exec/tb-flush.h"
 #include "hw/core/cpu.h"
 #include "qom/object.h"
@@ -91,6 +92,6 @@ void tpm_ppi_wipe(void)
     memory_listener_unregister(&w.listener);
     if (tcg_enabled()) {
         /* What was translated from there is gone, too */
-        tb_flush(first_cpu);
+        queue_tb_flush(first_cpu);
     }
 }

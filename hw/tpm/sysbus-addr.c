@@ -5,8 +5,9 @@
  * Copyright (C) 2026 nearmetal contributors
  */
 #include "qemu/osdep.h"
+#include "hw/nearmetal/compat.h"
 #include "qapi/error.h"
-#include "exec/memory.h"
+#include COMPAT_MEMORY_H
 #include "hw/acpi/tpm.h"
 #include "ppi-sysbus.h"
 #include "sysbus-addr.h"

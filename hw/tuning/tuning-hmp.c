@@ -37,9 +37,10 @@ void coroutine_fn hmp_info_tuning(Monitor *mon, const QDict *qdict)
 
         monitor_printf(mon, "%-12s %-*s  %-*s  %-*s  %-*s  %-11s  %s\n",
                        TuningArea_str(item->area), object, item->object,
-                       setting, item->setting, requested, item->requested ?: "-",
-                       effective, item->effective ?: "-",
-                       TuningStatus_str(item->status), item->reason ?: "-");
+                       setting, item->setting, requested,
+                       item->requested ?: "-", effective,
+                       item->effective ?: "-", TuningStatus_str(item->status),
+                       item->reason ?: "-");
     }
     qapi_free_TuningItemList(list);
 }

@@ -6,6 +6,7 @@
  */
 
 #include "qemu/osdep.h"
+#include "hw/nearmetal/compat.h"
 #include <linux/vfio.h>
 #include "hw/vfio/pci.h"
 #include "hw/qdev-properties-system.h"
@@ -36,7 +37,7 @@ static void request_set(Object *obj, Visitor *v, const char *name,
 
     qdev_prop_off_auto_pcibar.set(obj, v, name, opaque, errp);
     if (!*errp) {
-        VFIO_PCI(obj)->msix_relo_own = vfio_value_is_own(obj);
+        VFIO_PCI_DEVICE(obj)->msix_relo_own = vfio_value_is_own(obj);
     }
 }
 
@@ -74,13 +75,14 @@ static void layout_bars(VFIOPCIDevice *vdev, MsixLayout *l)
 static bool region_mappable(VFIOPCIDevice *vdev, unsigned bar)
 {
     return bar < PCI_ROM_SLOT && vdev->bars[bar].region.size &&
-           vfio_has_region_cap(&vdev->vbasedev, vdev->bars[bar].region.nr,
-                               VFIO_REGION_INFO_CAP_MSIX_MAPPABLE);
+           vfio_device_has_region_cap(&vdev->vbasedev,
+                                      vdev->bars[bar].region.nr,
+                                      VFIO_REGION_INFO_CAP_MSIX_MAPPABLE);
 }
 
 static void layout_init(VFIOPCIDevice *vdev, MsixLayout *l)
 {
-    const uint8_t *config = vdev->pdev.config;
+    const uint8_t *config = PCI_DEVICE(vdev)->config;
     const VFIOMSIXInfo *msix = vdev->msix;
 
     *l = (MsixLayout) {
@@ -285,12 +287,12 @@ void vfio_msix_free(VFIOPCIDevice *vdev)
 
 static bool get_relocated(Object *obj, Error **errp)
 {
-    return vfio_msix_relocated(VFIO_PCI(obj));
+    return vfio_msix_relocated(VFIO_PCI_DEVICE(obj));
 }
 
 static int get_bar(Object *obj, Error **errp)
 {
-    VFIOPCIDevice *vdev = VFIO_PCI(obj);
+    VFIOPCIDevice *vdev = VFIO_PCI_DEVICE(obj);
 
     return vfio_msix_relocated(vdev) ?
            OFF_AUTO_PCIBAR_BAR0 + vdev->msix_state->plan.bar :
@@ -299,7 +301,7 @@ static int get_bar(Object *obj, Error **errp)
 
 static char *get_reason(Object *obj, Error **errp)
 {
-    VFIOPCIDevice *vdev = VFIO_PCI(obj);
+    VFIOPCIDevice *vdev = VFIO_PCI_DEVICE(obj);
 
     return vdev->msix_state ? vfio_msix_reason(vdev) :
            g_strdup("the device is not realized");
@@ -308,7 +310,7 @@ static char *get_reason(Object *obj, Error **errp)
 static void get_trapped(Object *obj, Visitor *v, const char *name,
                         void *opaque, Error **errp)
 {
-    const VFIOMsixState *s = VFIO_PCI(obj)->msix_state;
+    const VFIOMsixState *s = VFIO_PCI_DEVICE(obj)->msix_state;
     uint64_t sum = 0;
 
     for (guint i = 0; s && s->traps && i < s->traps->len; i++) {

@@ -11,7 +11,8 @@
  */
 
 #include "qemu/osdep.h"
-#include "exec/address-spaces.h"
+#include "hw/nearmetal/compat.h"
+#include COMPAT_ADDRESS_SPACES_H
 #include "hw/vfio/pci.h"
 #include "msix-relocation.h"
 #include "trap-spans.h"
@@ -35,7 +36,7 @@ typedef struct TrapHook {
  */
 static bool small_bar_fills_page(VFIOPCIDevice *vdev, uint8_t bar)
 {
-    const PCIIORegion *r = &vdev->pdev.io_regions[bar];
+    const PCIIORegion *r = &PCI_DEVICE(vdev)->io_regions[bar];
     uint64_t page = qemu_real_host_page_size();
     MemoryRegionSection section;
     bool fills;
@@ -56,7 +57,7 @@ static bool small_bar_fills_page(VFIOPCIDevice *vdev, uint8_t bar)
 bool vfio_msix_trap_active(VFIOPCIDevice *vdev, const VFIOMsixTrap *trap)
 {
     if (trap->pba) {
-        return vdev->pdev.msix_pba_mmio.enabled;
+        return PCI_DEVICE(vdev)->msix_pba_mmio.enabled;
     }
     return !trap->small_bar || !small_bar_fills_page(vdev, trap->bar);
 }
@@ -205,7 +206,7 @@ static void emulated_add(VFIOPCIDevice *vdev, GArray *emulated,
 
 static void emulated_msix(VFIOPCIDevice *vdev, GArray *emulated, uint8_t bar)
 {
-    PCIDevice *pdev = &vdev->pdev;
+    PCIDevice *pdev = PCI_DEVICE(vdev);
     const VFIOMSIXInfo *msix = vdev->msix;
 
     if (!(pdev->cap_present & QEMU_PCI_CAP_MSIX)) {
@@ -291,7 +292,7 @@ static void trap_pba(VFIOPCIDevice *vdev, uint8_t bar)
     uint64_t page = l->host_page_size;
     uint64_t end = l->pba_offset + msix_pba_size(l->entries);
 
-    if (!(vdev->pdev.cap_present & QEMU_PCI_CAP_MSIX) ||
+    if (!(PCI_DEVICE(vdev)->cap_present & QEMU_PCI_CAP_MSIX) ||
         vfio_msix_relocated(vdev) || l->pba_bar != bar) {
         return;
     }

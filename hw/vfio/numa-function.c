@@ -19,12 +19,12 @@
 
 unsigned numa_function_slot(const VFIOPCIDevice *vdev)
 {
-    return vdev->pdev.devfn < 0 ? 0 : PCI_SLOT(vdev->pdev.devfn);
+    return PCI_DEVICE(vdev)->devfn < 0 ? 0 : PCI_SLOT(PCI_DEVICE(vdev)->devfn);
 }
 
 unsigned numa_function_number(const VFIOPCIDevice *vdev)
 {
-    return vdev->pdev.devfn < 0 ? 0 : PCI_FUNC(vdev->pdev.devfn);
+    return PCI_DEVICE(vdev)->devfn < 0 ? 0 : PCI_FUNC(PCI_DEVICE(vdev)->devfn);
 }
 
 char *numa_function_no_slot(const VFIOPCIDevice *vdev)

@@ -6,6 +6,7 @@
  */
 
 #include "qemu/osdep.h"
+#include "hw/nearmetal/compat.h"
 #include "qapi/error.h"
 #include "qapi/visitor.h"
 #include "qemu/cutils.h"
@@ -70,7 +71,7 @@ static void numa_node_set(Object *obj, Visitor *v, const char *name,
     value = numa_node_visit(v, name, alt->type, &request, &valid);
     if (valid) {
         *(int32_t *)object_field_prop_ptr(obj, opaque) = request;
-        VFIO_PCI(obj)->numa_node_own = vfio_value_is_own(obj);
+        VFIO_PCI_DEVICE(obj)->numa_node_own = vfio_value_is_own(obj);
     } else {
         error_setg(errp, "Parameter '%s' expects off, auto or a NUMA node of "
                    "the guest, 0 to %d%s%s", name, NUMA_PLAN_MAX_NODES - 1,
@@ -217,7 +218,7 @@ static int add_vote(Object *obj, void *opaque)
     NumaPlanVote vote;
 
     if (!vdev || (!DEVICE(vdev)->realized && vdev != voters->self) ||
-        pci_device_root_bus(&vdev->pdev) != voters->root) {
+        pci_device_root_bus(PCI_DEVICE(vdev)) != voters->root) {
         return 0;
     }
     vote.node = vfio_numa_wanted(vdev, &why);
@@ -235,7 +236,7 @@ static int common_node(const VFIOPCIDevice *vdev, const VFIOPCIDevice **other)
     g_autoptr(GArray) votes = g_array_new(false, false, sizeof(NumaPlanVote));
     Voters voters = {
         .self = vdev,
-        .root = pci_device_root_bus(&vdev->pdev),
+        .root = pci_device_root_bus(PCI_DEVICE(vdev)),
         .votes = votes,
     };
 
@@ -276,7 +277,7 @@ static bool check_common(VFIOPCIDevice *vdev, PCIBus *root, Error **errp)
 
 int vfio_numa_actual(VFIOPCIDevice *vdev)
 {
-    return numa_bus_node(pci_get_bus(&vdev->pdev));
+    return numa_bus_node(pci_get_bus(PCI_DEVICE(vdev)));
 }
 
 /*
@@ -320,7 +321,7 @@ static PCIBus *choose_port(VFIOPCIDevice *vdev, PCIBus *main_root, int node,
 static bool choose_bus(DeviceState *dev, BusState **bus, Error **errp)
 {
     ERRP_GUARD();
-    VFIOPCIDevice *vdev = VFIO_PCI(dev);
+    VFIOPCIDevice *vdev = VFIO_PCI_DEVICE(dev);
     PCIBus *main_root = numa_bus_main_root(PCI_BUS(*bus)), *port;
     g_autofree char *why = NULL;
     int node = vfio_numa_wanted(vdev, &why);
@@ -345,7 +346,7 @@ static bool choose_bus(DeviceState *dev, BusState **bus, Error **errp)
 
 bool vfio_numa_check(VFIOPCIDevice *vdev, Error **errp)
 {
-    PCIBus *bus = pci_get_bus(&vdev->pdev);
+    PCIBus *bus = pci_get_bus(PCI_DEVICE(vdev));
     PCIBus *main_root = numa_bus_main_root(bus);
     g_autofree char *on = numa_bus_node_text(bus);
     g_autofree char *remedy = NULL;
@@ -356,7 +357,7 @@ bool vfio_numa_check(VFIOPCIDevice *vdev, Error **errp)
     if (!check_range(vdev->numa_node, errp)) {
         return false;
     }
-    if (numa_bus_settable(pci_device_root_bus(&vdev->pdev))) {
+    if (numa_bus_settable(pci_device_root_bus(PCI_DEVICE(vdev)))) {
         return check_common(vdev, main_root, errp);
     }
     if (vfio_numa_actual(vdev) == vdev->numa_node) {
@@ -371,7 +372,7 @@ bool vfio_numa_check(VFIOPCIDevice *vdev, Error **errp)
 /* Warn if the device is not where it belongs, and nobody ordered it to be */
 static void check_auto(VFIOPCIDevice *vdev)
 {
-    PCIBus *bus = pci_get_bus(&vdev->pdev);
+    PCIBus *bus = pci_get_bus(PCI_DEVICE(vdev));
     g_autofree char *word = numa_plan_word(vdev->numa_node);
     g_autofree char *on = numa_bus_node_text(bus);
     g_autofree char *why = NULL, *remedy = NULL;
@@ -403,7 +404,7 @@ static int check_auto_cb(Object *obj, void *opaque)
         (VFIOPCIDevice *)object_dynamic_cast(obj, TYPE_VFIO_PCI);
 
     if (vdev && DEVICE(vdev)->realized &&
-        numa_bus_settable(pci_device_root_bus(&vdev->pdev))) {
+        numa_bus_settable(pci_device_root_bus(PCI_DEVICE(vdev)))) {
         check_auto(vdev);
     }
     return 0;
@@ -418,7 +419,7 @@ static void check_all_auto(Notifier *notifier, void *data)
 void vfio_numa_realized(VFIOPCIDevice *vdev)
 {
     static Notifier machine_done = { .notify = check_all_auto };
-    PCIBus *root = pci_device_root_bus(&vdev->pdev);
+    PCIBus *root = pci_device_root_bus(PCI_DEVICE(vdev));
 
     if (vdev->numa_node == NUMA_PLAN_OFF) {
         return;
@@ -439,7 +440,7 @@ static void actual_get(Object *obj, Visitor *v, const char *name, void *opaque,
     int64_t node = -1;
 
     if (DEVICE(obj)->parent_bus) {
-        node = vfio_numa_actual(VFIO_PCI(obj));
+        node = vfio_numa_actual(VFIO_PCI_DEVICE(obj));
     }
     visit_type_int(v, name, &node, errp);
 }

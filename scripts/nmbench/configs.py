@@ -6,10 +6,12 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import ROOT, BenchError, WrongArgument
+from nmtools.base import build_dir
 
-BUILDS = {'stock': ROOT / 'build/10.0/stock-obj',
-          'patched': ROOT / 'build/10.0/obj'}
+from . import BenchError, WrongArgument
+
+BUILDS = {'stock': Path(build_dir('stock-obj')),
+          'patched': Path(build_dir('obj'))}
 # In a build folder, in an installation's prefix, in a folder of binaries
 PLACES = {'qemu-system-x86_64': ('.', 'bin'),
           'qemu-storage-daemon': ('storage-daemon', 'bin', '.')}

@@ -14,7 +14,7 @@ import shutil
 import sys
 import tempfile
 
-from . import ToolError, bootrun, pcrs
+from . import ToolError, base, bootrun, pcrs
 from .command import Parser, number, run, say
 from .stop import Stop
 from .swtpm import Swtpm
@@ -46,6 +46,7 @@ def parser():
                  allow_abbrev=False,
                  formatter_class=RawDescriptionHelpFormatter)
     here = os.uname().machine
+    base.add_option(one)
     one.add_argument('--arch', choices=sorted(bootrun.MACHINES),
                      default=here if here in bootrun.MACHINES else 'x86_64',
                      help="the guest (default: this machine's)")
@@ -101,9 +102,10 @@ def firmware(options):
 
 
 def built(name):
-    """This project's own, the newest base last; or None."""
+    """This project's own, of this base or else of another one; or None."""
     found = sorted(glob.glob(os.path.join(ROOT, 'build', '*', 'obj', name)))
-    return found[-1] if found else None
+    own = base.build_dir('obj', name)
+    return own if own in found else found[-1] if found else None
 
 
 def binary(options):

@@ -3,6 +3,9 @@
  * Copyright (C) 2026 nearmetal contributors
  *
  * What a real event loop counts: two handlers that can be polled, no machine
+ *
+ * With ppoll and epoll, which leave eventfds set that polling has seen to.
+ * aio-uring-test has io_uring.
  */
 #include "qemu/osdep.h"
 #include "block/aio.h"
@@ -10,6 +13,7 @@
 #include "qemu/main-loop.h"
 #include "iothread-tuning/aio-metrics.h"
 #include "iothread-tuning/poll-policy.h"
+#include "no-io-uring.h"
 
 typedef struct Source {
     EventNotifier notifier;     /* must be first: the handlers' opaque */
@@ -448,6 +452,7 @@ static void test_blind(void)
 
 int main(int argc, char **argv)
 {
+    deny_io_uring();
     qemu_init_main_loop(&error_abort);
     ctx = qemu_get_aio_context();
 

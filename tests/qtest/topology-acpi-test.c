@@ -5,6 +5,7 @@
  * CPU topology in the ACPI tables of Arm's virt machine
  */
 #include "qemu/osdep.h"
+#include "hw/nearmetal/compat.h"
 #include <glib/gstdio.h>
 #include "qemu/bswap.h"
 #include "qemu/units.h"
@@ -327,7 +328,7 @@ static void compare_with_stock(gconstpointer data)
     if (!have_stock()) {
         return;
     }
-    qts = qtest_init_with_env(STOCK_BINARY, args, true);
+    qts = qtest_init_ext(STOCK_BINARY, args, NULL, true);
     stock = fw_cfg_file(qts, "etc/acpi/tables");
     qtest_quit(qts);
     g_assert_cmpmem(ours->data, ours->len, stock->data, stock->len);

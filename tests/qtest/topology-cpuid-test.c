@@ -6,6 +6,7 @@
  * the instruction and leaves the answers in memory
  */
 #include "qemu/osdep.h"
+#include "hw/nearmetal/compat.h"
 #include <glib/gstdio.h>
 #include "stock.h"
 #include "topology-machine.h"
@@ -83,7 +84,7 @@ static void ask_env(const char *var, const char *options, Answer *answers)
     g_autofree char *rom = write_rom();
     g_autofree char *args = g_strdup_printf("-accel tcg -nodefaults -bios %s "
                                             "%s", rom, options);
-    QTestState *qts = qtest_init_with_env(var, args, true);
+    QTestState *qts = qtest_init_ext(var, args, NULL, true);
     gint64 end = g_get_monotonic_time() + DEADLINE;
 
     while (qtest_readl(qts, DONE) != DONE_VALUE) {

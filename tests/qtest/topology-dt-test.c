@@ -5,6 +5,7 @@
  * CPU topology in the device tree of Arm's virt machine
  */
 #include "qemu/osdep.h"
+#include "hw/nearmetal/compat.h"
 #include <glib/gstdio.h>
 #include "qemu/units.h"
 #include "fdt-read.h"
@@ -218,7 +219,7 @@ static void test_stock(void)
     if (!have_stock()) {
         return;
     }
-    qts = qtest_init_with_env(STOCK_BINARY, args, true);
+    qts = qtest_init_ext(STOCK_BINARY, args, NULL, true);
     stock = fdt_fetch(qts, &size);
     qtest_quit(qts);
     g_assert_cmpint(memcmp(ours, stock, size), ==, 0);

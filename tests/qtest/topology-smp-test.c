@@ -5,6 +5,7 @@
  * What is asked for of CPU topology: errors, and query-cpu-topology
  */
 #include "qemu/osdep.h"
+#include "hw/nearmetal/compat.h"
 #include "qobject/qdict.h"
 #include "qobject/qlist.h"
 #include "qobject/qnum.h"
@@ -278,7 +279,7 @@ static void test_getter(void)
 
 static GByteArray *tables(const char *var, const char *args)
 {
-    QTestState *qts = qtest_init_with_env(var, args, true);
+    QTestState *qts = qtest_init_ext(var, args, NULL, true);
     GByteArray *file = fw_cfg_file(qts, "etc/acpi/tables");
 
     qtest_quit(qts);

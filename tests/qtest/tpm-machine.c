@@ -5,6 +5,7 @@
  * A machine with a TPM whose backend is upstream's minimal emulator
  */
 #include "qemu/osdep.h"
+#include "hw/nearmetal/compat.h"
 #include <glib/gstdio.h>
 #include "qemu/module.h"
 #include "tpm-machine.h"
@@ -66,7 +67,7 @@ TpmMachine *tpm_machine_start_env(const char *var, enum TPMVersion version,
 
     start_backend(m, version);
     args = options(m, machine, device);
-    m->qts = qtest_init_with_env(var, args, true);
+    m->qts = qtest_init_ext(var, args, NULL, true);
     return m;
 }
 

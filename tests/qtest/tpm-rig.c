@@ -5,6 +5,7 @@
  * A machine with any kind of TPM, whose backend is the scripted tpm-fake.h
  */
 #include "qemu/osdep.h"
+#include "hw/nearmetal/compat.h"
 #include <glib/gstdio.h>
 #include "qobject/qdict.h"
 #include "qobject/qlist.h"
@@ -106,7 +107,7 @@ TpmRig *tpm_rig_start(const TpmFront *front, const TpmRigOptions *o)
                            front->machine, qmp, r->path, o->chardev ?: "",
                            o->tpmdev ?: "", front->device, front->options,
                            o->args ?: "");
-    r->qts = qtest_init_with_env(o->var, args, true);
+    r->qts = qtest_init_ext(o->var, args, NULL, true);
     qtest_qmp_set_event_callback(r->qts, take_event, r);
     if (!o->mute) {
         r->ask = tpm_ask_start(qmp);

@@ -157,6 +157,13 @@ static void vblk_make_available(VBlk *blk, const uint32_t *heads, unsigned n)
     qtest_writew(blk->qts, avail + 2, idx + n);
 }
 
+/* Nothing is under way: all descriptors are free, from the first one on */
+static void vblk_free_all(VBlk *blk)
+{
+    blk->vq->free_head = 0;
+    blk->vq->num_free = blk->vq->size;
+}
+
 void vblk_read(VBlk *blk, unsigned n)
 {
     QVirtioDevice *vdev = &blk->dev->vdev;
@@ -165,7 +172,7 @@ void vblk_read(VBlk *blk, unsigned n)
     g_assert_cmpuint(n, >, 0);
     g_assert_cmpuint(n, <=, VBLK_MAX);
 
-    qvirtqueue_reset_pool(blk->vq);
+    vblk_free_all(blk);
     for (unsigned i = 0; i < n; i++) {
         heads[i] = vblk_add(blk, i);
     }
@@ -225,7 +232,7 @@ uint64_t vblk_run(VBlk *blk, void *ram, uint64_t n, int64_t timeout_us)
     uint16_t head;
 
     g_assert_true(is_x86());        /* RAM begins at 0 */
-    qvirtqueue_reset_pool(blk->vq);
+    vblk_free_all(blk);
     head = vblk_add(blk, 0);
     avail->flags = cpu_to_le16(VRING_AVAIL_F_NO_INTERRUPT);
     while (done < n) {

@@ -378,11 +378,11 @@ static void add_tests(void)
     qtest_add_func("/vfio-numa/hotplug", test_hotplug);
     qtest_add_func("/vfio-numa/hotplug-port", test_hotplug_port);
     qtest_add_func("/vfio-numa/hotplug-auto", test_hotplug_auto);
-    qtest_add_func("/vfio-numa/global-hotplug", test_global_hotplug);
     qtest_add_func("/vfio-numa/global", test_global);
     qtest_add_func("/vfio-numa/functions", test_functions);
     if (g_str_equal(qtest_get_arch(), "x86_64")) {
         qtest_add_func("/vfio-numa/acpi-off", test_acpi_off);
+        qtest_add_func("/vfio-numa/global-hotplug", test_global_hotplug);
     }
 }
 

@@ -135,6 +135,28 @@ static void test_nested_loop(void)
     g_assert_cmpuint(s.spurious_wakeups, ==, 0);
 }
 
+/* Requests that have ended, each an event of the wait they ended */
+static void test_completions(void)
+{
+    AioStats s = { 0 };
+
+    aio_stats_waited(&s, true, 1000);
+    aio_stats_completion(&s);
+    aio_stats_completion(&s);
+    aio_stats_completed(&s, 1000);
+    aio_stats_loop(&s, false);
+    g_assert_cmpuint(events(&s), ==, 2);
+    g_assert_cmpuint(s.wait_histogram[aio_stats_wait_bucket(1000)], ==, 2);
+    g_assert_cmpuint(s.spurious_wakeups, ==, 0);
+
+    /* None: the wakeup was for nothing */
+    aio_stats_waited(&s, true, 1000);
+    aio_stats_completed(&s, 1000);
+    aio_stats_loop(&s, false);
+    g_assert_cmpuint(events(&s), ==, 2);
+    g_assert_cmpuint(s.spurious_wakeups, ==, 1);
+}
+
 static void test_histogram(void)
 {
     AioStats s = { 0 };
@@ -236,6 +258,7 @@ int main(int argc, char **argv)
                     test_block_time_is_without_polling);
     g_test_add_func("/aio-stats/spurious", test_spurious);
     g_test_add_func("/aio-stats/nested-loop", test_nested_loop);
+    g_test_add_func("/aio-stats/completions", test_completions);
     g_test_add_func("/aio-stats/histogram", test_histogram);
     g_test_add_func("/aio-stats/submit", test_submit);
     g_test_add_func("/aio-stats/metrics", test_metrics);

@@ -3,10 +3,15 @@
 """What the demo and the guest tests share: a small guest and its tools."""
 
 import os
+import sys
 
 ROOT = os.path.normpath(os.path.join(os.path.dirname(__file__),
                                      '..', '..', '..'))
-BASE = os.environ.get('NEARMETAL_BASE') or '10.0'
+if os.path.join(ROOT, 'scripts') not in sys.path:
+    sys.path.insert(0, os.path.join(ROOT, 'scripts'))
+
+from nmtools.base import BASE, add_option, build_dir    # noqa: E402,F401
+
 ARCHES = ('x86_64', 'aarch64')
 
 # Deadlines in seconds: generous, since they only end what hangs.
@@ -21,11 +26,6 @@ class GuestError(Exception):
     def __init__(self, text, log=''):
         super().__init__(text)
         self.log = log
-
-
-def build_dir(*parts):
-    """A path below the build folder of the base."""
-    return os.path.join(ROOT, 'build', BASE, *parts)
 
 
 def qemu_binary(arch, obj='obj'):

@@ -10,7 +10,7 @@ import os
 import sys
 import time
 
-from nmguest import ARCHES, GuestError, shown
+from nmguest import ARCHES, GuestError, add_option, shown
 from nmguest import kit, plot, session, steps, table
 from nmguest.machine import Machine
 
@@ -40,6 +40,7 @@ class Parser(argparse.ArgumentParser):
 def parse():
     parser = Parser(prog=PROGRAM, description=__doc__, allow_abbrev=False)
     here = os.uname().machine
+    add_option(parser)
     parser.add_argument('--arch', choices=ARCHES,
                         default=here if here in ARCHES else 'x86_64',
                         help="the guest (default: this machine's)")

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 
-from nmguest import session
+from nmguest import add_option, build_dir, session
 from nmtools.command import Parser
 
 from . import ROOT, SuiteError, space
@@ -52,12 +52,11 @@ def parse(arguments):
         allow_abbrev=False)
     parser.add_argument('cases', nargs='*', metavar='CASE',
                         help='only these (default: all)')
+    add_option(parser)
     parser.add_argument('--list', action='store_true',
                         help='say which cases there are')
     parser.add_argument('--qemu-dir', metavar='DIR',
-                        default=os.path.join(
-                            ROOT, 'build',
-                            os.environ.get('NEARMETAL_BASE') or '10.0', 'obj'),
+                        default=build_dir('obj'),
                         help='a build folder, or what scripts/install '
                         'was given as --prefix '
                         "(default: the project's build)")

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 
-from nmguest import ARCHES, GuestError, session
+from nmguest import ARCHES, GuestError, add_option, session
 from nmguest.kit import find_qemu
 from nmguest.testing import Skip
 from nmtools.command import Parser
@@ -59,6 +59,7 @@ def parse(arguments):
         prog='test-nested', description=DESCRIPTION, epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False)
+    add_option(parser)
     parser.add_argument('--arch', choices=ARCHES,
                         help='only this machine (default: both)')
     parser.add_argument('--quick', action='store_true',
