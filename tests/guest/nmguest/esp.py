@@ -13,8 +13,7 @@ from .kit import Unavailable, kit_file, run_script
 
 PROGRAMS = {'x86_64': 'BOOTX64.EFI', 'aarch64': 'BOOTAA64.EFI'}
 # GRUB 2.06's linux of x86 starts the kernel behind its EFI stub's back, and
-# the kernel then has no event log
-LOADERS = {'x86_64': ('linuxefi', 'initrdefi'), 'aarch64': ('linux', 'initrd')}
+# the kernel then has no event log: that one has linuxefi
 ENVIRONMENT_SIZE = 1024
 
 
@@ -30,7 +29,8 @@ def make_tpm_kit(arch):
 def grub_config(arch):
     """The same for every command line: GRUB measures this file into PCR 9, the
     command line into PCR 8.  What --skip-sig reads it does not measure."""
-    linux, initrd = LOADERS[arch]
+    old = os.path.exists(tpm_kit_file(arch, 'linuxefi'))
+    linux, initrd = ('linuxefi', 'initrdefi') if old else ('linux', 'initrd')
     return ('load_env --skip-sig --file $prefix/grubenv words\n'
             f'{linux} /vmlinuz $words\n'
             f'{initrd} /initrd.img\n'
