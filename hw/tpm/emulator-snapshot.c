@@ -50,9 +50,11 @@ static SnapshotWait *wait_of(const Job *job)
     return w;
 }
 
+/* As at a switchover: a command that is cancelled, and the answer to that */
 static bool too_late(const SnapshotWait *w)
 {
-    return tpm_io_now() - w->since > 3 * tpm_emulator_control_ms(w->e);
+    return tpm_io_now() - w->since > tpm_emulator_grace_ms(w->e) +
+                                     3 * tpm_emulator_control_ms(w->e);
 }
 
 static void ask(SnapshotWait *w)

@@ -11,17 +11,6 @@ def terminal(stream):
     return stream.isatty() and os.environ.get('TERM') not in (None, '', 'dumb')
 
 
-def room(stream):
-    """Columns of a terminal, also of one that can do nothing but print; None
-    for files and pipes, which take all."""
-    if not stream.isatty():
-        return None
-    try:
-        return os.get_terminal_size(stream.fileno()).columns or 80
-    except OSError:
-        return 80
-
-
 def colour(stream=sys.stdout):
     return terminal(stream) and not os.environ.get('NO_COLOR')
 

@@ -99,8 +99,9 @@ class Plain:
         if self._json:
             print(json.dumps(report.as_json()), flush=True)
             return
-        lines = topview.lines_of(report.rows, table.room(sys.stdout),
-                                 table.colour())
+        # A terminal that can do nothing but print has a width, too
+        width = Screen.size()[0] if sys.stdout.isatty() else None
+        lines = topview.lines_of(report.rows, width, table.colour())
         print('\n'.join([report.title(self._name)] + lines + report.notes
                         + ['']), flush=True)
 

@@ -11,7 +11,7 @@
 #include "block/aio.h"
 #include "qapi/error.h"
 #include "qemu/main-loop.h"
-#include "iothread-tuning/aio-metrics.h"
+#include "aio-metric.h"
 #include "iothread-tuning/poll-policy.h"
 #include "no-io-uring.h"
 
@@ -25,18 +25,6 @@ typedef struct Source {
 
 static AioContext *ctx;
 static Source a, b;
-
-static uint64_t metric(const char *name)
-{
-    uint64_t values[AIO_STATS_WAIT_BUCKETS];
-    const AioMetric *m = aio_metrics;
-
-    while (!g_str_equal(m->name, name)) {
-        m++;
-    }
-    aio_metric_read(&ctx->stats, m, values);
-    return values[0];
-}
 
 static bool source_poll(void *opaque)
 {
@@ -138,19 +126,19 @@ static void test_stale_is_no_event(void)
 
     setup();
     make_stale();
-    events = metric("events");
-    spurious = metric("spurious-wakeups");
-    blocks = metric("blocks");
+    events = aio_metric(ctx, "events");
+    spurious = aio_metric(ctx, "spurious-wakeups");
+    blocks = aio_metric(ctx, "blocks");
 
     aio_poll(ctx, true);    /* returns at once: both eventfds are still set */
-    g_assert_cmpuint(metric("events"), ==, events);
-    g_assert_cmpuint(metric("blocks"), ==, blocks + 1);
-    g_assert_cmpuint(metric("spurious-wakeups"), ==, spurious + 1);
+    g_assert_cmpuint(aio_metric(ctx, "events"), ==, events);
+    g_assert_cmpuint(aio_metric(ctx, "blocks"), ==, blocks + 1);
+    g_assert_cmpuint(aio_metric(ctx, "spurious-wakeups"), ==, spurious + 1);
 
     source_fire(&a);        /* cleared by now: this is an event */
     aio_poll(ctx, true);
-    g_assert_cmpuint(metric("events"), ==, events + 1);
-    g_assert_cmpuint(metric("spurious-wakeups"), ==, spurious + 1);
+    g_assert_cmpuint(aio_metric(ctx, "events"), ==, events + 1);
+    g_assert_cmpuint(aio_metric(ctx, "spurious-wakeups"), ==, spurious + 1);
     teardown();
 }
 
@@ -160,12 +148,12 @@ static void test_stale_with_new_event(void)
 
     setup();
     make_stale();
-    events = metric("events");
-    spurious = metric("spurious-wakeups");
+    events = aio_metric(ctx, "events");
+    spurious = aio_metric(ctx, "spurious-wakeups");
     source_fire(&a);
     aio_poll(ctx, true);
-    g_assert_cmpuint(metric("events"), ==, events + 1);
-    g_assert_cmpuint(metric("spurious-wakeups"), ==, spurious);
+    g_assert_cmpuint(aio_metric(ctx, "events"), ==, events + 1);
+    g_assert_cmpuint(aio_metric(ctx, "spurious-wakeups"), ==, spurious);
     teardown();
 }
 
@@ -195,12 +183,12 @@ static void test_woken_for_nothing(void)
     GThread *thread;
 
     setup();
-    spurious = metric("spurious-wakeups");
-    loops = metric("loops");
+    spurious = aio_metric(ctx, "spurious-wakeups");
+    loops = aio_metric(ctx, "loops");
     thread = g_thread_new("notify", notify, NULL);
     aio_poll(ctx, true);
-    g_assert_cmpuint(metric("loops"), ==, loops + 1);
-    g_assert_cmpuint(metric("spurious-wakeups"), ==, spurious + 1);
+    g_assert_cmpuint(aio_metric(ctx, "loops"), ==, loops + 1);
+    g_assert_cmpuint(aio_metric(ctx, "spurious-wakeups"), ==, spurious + 1);
     g_thread_join(thread);
     teardown();
 }
@@ -214,12 +202,12 @@ static void test_bottom_half_is_no_event(void)
     uint64_t spurious, events;
 
     setup();
-    spurious = metric("spurious-wakeups");
-    events = metric("events");
+    spurious = aio_metric(ctx, "spurious-wakeups");
+    events = aio_metric(ctx, "events");
     aio_bh_schedule_oneshot(ctx, nothing, NULL);
     g_assert_true(aio_poll(ctx, true));
-    g_assert_cmpuint(metric("spurious-wakeups"), ==, spurious);
-    g_assert_cmpuint(metric("events"), ==, events);
+    g_assert_cmpuint(aio_metric(ctx, "spurious-wakeups"), ==, spurious);
+    g_assert_cmpuint(aio_metric(ctx, "events"), ==, events);
     teardown();
 }
 
@@ -230,11 +218,11 @@ static void test_block_time(void)
     int64_t begin;
 
     setup();
-    before = metric("block-time");
+    before = aio_metric(ctx, "block-time");
     begin = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
     thread = g_thread_new("notify", notify, NULL);
     aio_poll(ctx, true);
-    ns = metric("block-time") - before;
+    ns = aio_metric(ctx, "block-time") - before;
     begin = qemu_clock_get_ns(QEMU_CLOCK_REALTIME) - begin;
     g_assert_cmpuint(ns, >, 5 * 1000 * 1000);   /* of 10 ms */
     g_assert_cmpuint(ns, <=, begin + begin / 100);
@@ -259,19 +247,19 @@ static void check_cleared(PollPolicyKind kind)
 
     setup();
     set_policy(kind);
-    cleared = metric("eventfds-cleared");
-    hits = metric("poll-hits");
+    cleared = aio_metric(ctx, "eventfds-cleared");
+    hits = aio_metric(ctx, "poll-hits");
     for (int i = 0; i < 200; i++) {
         source_fire(&a);
         aio_poll(ctx, true);
     }
-    g_assert_cmpuint(metric("poll-hits"), >, hits);
-    before = metric("block-time");
+    g_assert_cmpuint(aio_metric(ctx, "poll-hits"), >, hits);
+    before = aio_metric(ctx, "block-time");
     thread = g_thread_new("notify", notify, NULL);
     do {
         aio_poll(ctx, true);    /* polls, may sleep for a while, blocks */
-    } while (metric("block-time") - before < 5 * 1000 * 1000);
-    g_assert_cmpuint(metric("eventfds-cleared"), >, cleared);
+    } while (aio_metric(ctx, "block-time") - before < 5 * 1000 * 1000);
+    g_assert_cmpuint(aio_metric(ctx, "eventfds-cleared"), >, cleared);
     g_thread_join(thread);
     settle();
     set_poll_max_ns(0);
@@ -342,11 +330,11 @@ static void test_handler_without_io_poll(void)
     for (int i = 0; i < 10; i++) {
         busy(&a);
     }
-    hits = metric("poll-hits");
+    hits = aio_metric(ctx, "poll-hits");
     for (int i = 0; i < 100; i++) {
         busy(&a);
     }
-    g_assert_cmpuint(metric("poll-hits"), >=, hits + 50);
+    g_assert_cmpuint(aio_metric(ctx, "poll-hits"), >=, hits + 50);
 
     thread = g_thread_new("unpolled", unpolled_write, NULL);
     while (!unpolled_events) {
@@ -368,11 +356,11 @@ static void test_classic_without_io_poll(void)
     make_stale();
     settle();
     set_poll_max_ns(NANOSECONDS_PER_SECOND);
-    polls = metric("poll-hits") + metric("poll-misses");
+    polls = aio_metric(ctx, "poll-hits") + aio_metric(ctx, "poll-misses");
     for (int i = 0; i < 100; i++) {
         busy(&a);
     }
-    g_assert_cmpuint(metric("poll-hits") + metric("poll-misses"), >, polls);
+    g_assert_cmpuint(aio_metric(ctx, "poll-hits") + aio_metric(ctx, "poll-misses"), >, polls);
     unpolled_remove();
     set_poll_max_ns(0);
     teardown();

@@ -12,7 +12,7 @@
 #include "block/aio.h"
 #include "qapi/error.h"
 #include "qemu/main-loop.h"
-#include "iothread-tuning/aio-metrics.h"
+#include "aio-metric.h"
 #include "iothread-tuning/poll-policy.h"
 
 #ifdef COMPAT_AIO_ADD_SQE
@@ -27,18 +27,6 @@ typedef struct Request {
 } Request;
 
 static AioContext *ctx;
-
-static uint64_t metric(const char *name)
-{
-    uint64_t values[AIO_STATS_WAIT_BUCKETS];
-    const AioMetric *m = aio_metrics;
-
-    while (!g_str_equal(m->name, name)) {
-        m++;
-    }
-    aio_metric_read(&ctx->stats, m, values);
-    return values[0];
-}
 
 static void request_done(CqeHandler *cqe_handler)
 {
@@ -99,9 +87,9 @@ static void set_policy(PollPolicyKind kind, int64_t max_ns)
 /* Three requests, submitted by one call */
 static void test_counts(void)
 {
-    uint64_t requests = metric("requests"), submits = metric("submits");
-    uint64_t events = metric("events"), blocks = metric("blocks");
-    uint64_t spurious = metric("spurious-wakeups");
+    uint64_t requests = aio_metric(ctx, "requests"), submits = aio_metric(ctx, "submits");
+    uint64_t events = aio_metric(ctx, "events"), blocks = aio_metric(ctx, "blocks");
+    uint64_t spurious = aio_metric(ctx, "spurious-wakeups");
     Request r[3];
 
     set_policy(POLL_POLICY_CLASSIC, 0);
@@ -111,11 +99,11 @@ static void test_counts(void)
     for (int i = 0; i < ARRAY_SIZE(r); i++) {
         request_wait(&r[i]);
     }
-    g_assert_cmpuint(metric("requests") - requests, ==, 3);
-    g_assert_cmpuint(metric("submits") - submits, ==, 1);
-    g_assert_cmpuint(metric("events") - events, ==, 3);
-    g_assert_cmpuint(metric("blocks") - blocks, >=, 1);
-    g_assert_cmpuint(metric("spurious-wakeups"), ==, spurious);
+    g_assert_cmpuint(aio_metric(ctx, "requests") - requests, ==, 3);
+    g_assert_cmpuint(aio_metric(ctx, "submits") - submits, ==, 1);
+    g_assert_cmpuint(aio_metric(ctx, "events") - events, ==, 3);
+    g_assert_cmpuint(aio_metric(ctx, "blocks") - blocks, >=, 1);
+    g_assert_cmpuint(aio_metric(ctx, "spurious-wakeups"), ==, spurious);
 }
 
 /* aio-max-batch: without waiting for the loop's next iteration */
@@ -126,11 +114,11 @@ static void test_batch(void)
 
     aio_context_set_aio_params(ctx, 2);
     settle();
-    submits = metric("submits");
+    submits = aio_metric(ctx, "submits");
     for (int i = 0; i < ARRAY_SIZE(r); i++) {
         request_begin(&r[i], SCALE_MS);
         aio_submit_full_batch(0);
-        g_assert_cmpuint(metric("submits") - submits, ==, (i + 1) / 2);
+        g_assert_cmpuint(aio_metric(ctx, "submits") - submits, ==, (i + 1) / 2);
     }
     for (int i = 0; i < ARRAY_SIZE(r); i++) {
         request_wait(&r[i]);
@@ -145,8 +133,8 @@ static void check_learns(PollPolicyKind kind)
     uint64_t hits;
 
     set_policy(kind, 100 * SCALE_MS);
-    hits = metric("poll-hits");
-    while (metric("poll-hits") - hits < 20) {
+    hits = aio_metric(ctx, "poll-hits");
+    while (aio_metric(ctx, "poll-hits") - hits < 20) {
         g_assert_cmpint(qemu_clock_get_ns(QEMU_CLOCK_REALTIME), <, end);
         request_run(REQUEST_NS);
     }
@@ -201,7 +189,7 @@ static void test_classic(void)
     for (int i = 0; i < 100; i++) {
         request_run(REQUEST_NS);
     }
-    g_assert_cmpuint(metric("poll-current"), ==, 0);
+    g_assert_cmpuint(aio_metric(ctx, "poll-current"), ==, 0);
     set_policy(POLL_POLICY_CLASSIC, 0);
 }
 

@@ -318,21 +318,28 @@ static void test_together(gconstpointer front)
     stop(&s);
 }
 
+/* The job ends while the TPM is frozen, and that is as good as before */
+static void cancel(Shot *s)
+{
+    g_autofree char *error = NULL;
+
+    qtest_qmp_assert_success(s->r->qts, "{ 'execute': 'job-cancel', "
+                             "'arguments': { 'id': 'shot' } }");
+    error = job_end(s->r, "shot");
+    g_assert_nonnull(error);
+    tpm_fake_freeze(s->r->fake, false);
+    good_as_before(s);
+}
+
 /* At once, too; and what was cancelled is not done later */
 static void test_cancelled_at_once(gconstpointer front)
 {
-    g_autofree char *error = NULL;
     Shot s;
 
     start(&s, front, TPM_PATIENT);
     tpm_fake_freeze(s.r->fake, true);
     begin(&s, "snapshot-save");
-    qtest_qmp_assert_success(s.r->qts, "{ 'execute': 'job-cancel', "
-                             "'arguments': { 'id': 'shot' } }");
-    error = job_end(s.r, "shot");
-    g_assert_nonnull(error);
-    tpm_fake_freeze(s.r->fake, false);
-    good_as_before(&s);
+    cancel(&s);
     refused(&s, "snapshot-load");
     good_as_before(&s);
     stop(&s);
@@ -346,15 +353,8 @@ static void test_cancelled(gconstpointer front)
     start(&s, front, TPM_PATIENT);
     shoot_ok(&s, "snapshot-save");
     for (int i = 0; i < 2; i++) {
-        g_autofree char *error = NULL;
-
         frozen(&s, i ? "snapshot-load" : "snapshot-save");
-        qtest_qmp_assert_success(s.r->qts, "{ 'execute': 'job-cancel', "
-                                 "'arguments': { 'id': 'shot' } }");
-        error = job_end(s.r, "shot");
-        g_assert_nonnull(error);
-        tpm_fake_freeze(s.r->fake, false);
-        good_as_before(&s);
+        cancel(&s);
     }
     frozen(&s, "snapshot-save");
     /* Nor has who ends QEMU */

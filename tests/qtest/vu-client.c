@@ -11,11 +11,9 @@
 #include "standard-headers/linux/virtio_blk.h"
 #include "standard-headers/linux/virtio_config.h"
 #include "standard-headers/linux/virtio_ring.h"
-#include "subprojects/libvhost-user/libvhost-user.h"
-#include "iothread-tuning/bench/send-fd.h"
 #include "vu-client.h"
+#include "vu-message.h"
 
-#define VERSION     1       /* of the protocol */
 #define QUEUE_SIZE  16
 #define MEMORY_SIZE (64 * 1024)
 #define TIMEOUT_US  (60 * G_USEC_PER_SEC)
@@ -48,9 +46,7 @@ struct VuClient {
 /* @fd goes along unless it is negative */
 static void send_msg(VuClient *client, VhostUserMsg *msg, int fd)
 {
-    msg->flags = VERSION;
-    g_assert_true(send_with_fd(client->sock, msg,
-                               VHOST_USER_HDR_SIZE + msg->size, fd));
+    g_assert_true(vu_send(client->sock, msg, fd));
 }
 
 static void receive(VuClient *client, void *buf, size_t size)
@@ -85,21 +81,12 @@ static uint64_t ask_u64(VuClient *client, int request)
 
 static void send_u64(VuClient *client, int request, uint64_t value, int fd)
 {
-    VhostUserMsg msg = {
-        .request = request, .size = sizeof(uint64_t), .payload.u64 = value,
-    };
-
-    send_msg(client, &msg, fd);
+    g_assert_true(vu_send_u64(client->sock, request, value, fd));
 }
 
 static void send_state(VuClient *client, int request, unsigned num)
 {
-    VhostUserMsg msg = {
-        .request = request, .size = sizeof(msg.payload.state),
-        .payload.state.num = num,
-    };
-
-    send_msg(client, &msg, -1);
+    g_assert_true(vu_send_state(client->sock, request, num));
 }
 
 static void send_memory(VuClient *client)
