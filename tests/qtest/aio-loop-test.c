@@ -360,7 +360,8 @@ static void test_classic_without_io_poll(void)
     for (int i = 0; i < 100; i++) {
         busy(&a);
     }
-    g_assert_cmpuint(aio_metric(ctx, "poll-hits") + aio_metric(ctx, "poll-misses"), >, polls);
+    g_assert_cmpuint(aio_metric(ctx, "poll-hits") +
+                     aio_metric(ctx, "poll-misses"), >, polls);
     unpolled_remove();
     set_poll_max_ns(0);
     teardown();

@@ -87,8 +87,10 @@ static void set_policy(PollPolicyKind kind, int64_t max_ns)
 /* Three requests, submitted by one call */
 static void test_counts(void)
 {
-    uint64_t requests = aio_metric(ctx, "requests"), submits = aio_metric(ctx, "submits");
-    uint64_t events = aio_metric(ctx, "events"), blocks = aio_metric(ctx, "blocks");
+    uint64_t requests = aio_metric(ctx, "requests");
+    uint64_t submits = aio_metric(ctx, "submits");
+    uint64_t events = aio_metric(ctx, "events");
+    uint64_t blocks = aio_metric(ctx, "blocks");
     uint64_t spurious = aio_metric(ctx, "spurious-wakeups");
     Request r[3];
 
