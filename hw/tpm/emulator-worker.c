@@ -12,7 +12,7 @@
 #include "qemu/main-loop.h"
 #include "qapi/error.h"
 #include "emulator-worker-private.h"
-#include "iothread-tuning/thread-try.h"
+#include "hw/nearmetal/common/thread-try.h"
 
 /* At the end of QEMU a TPM that does not answer is not waited for long, ms */
 #define SHUTDOWN_MS     1000

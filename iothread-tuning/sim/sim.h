@@ -15,7 +15,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "iothread-tuning/poll-policy.h"
+#include "iothread-tuning/policy/poll-policy.h"
 
 /* What things cost, measured on real hosts and rounded */
 #define SIM_BLOCK_NS        2500    /* CPU time of going to sleep and waking */

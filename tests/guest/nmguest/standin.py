@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: nearmetal contributors
 """The stand-in for the kernel's VFIO, to be preloaded into QEMU; how devices
-are described stands in tests/qtest/vfio-standin.h."""
+are described stands in tests/qtest/passthrough/vfio-standin.h."""
 
 import glob
 import os
