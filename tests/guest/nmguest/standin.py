@@ -16,10 +16,11 @@ def make_library(folder):
     """The stand-in for VFIO; VFIO_STANDIN_LIB names one that is there."""
     if os.environ.get('VFIO_STANDIN_LIB'):
         return os.environ['VFIO_STANDIN_LIB']
-    sources = glob.glob(os.path.join(ROOT, 'tests', 'qtest',
+    sources = glob.glob(os.path.join(ROOT, 'tests', 'qtest', 'passthrough',
                                      'vfio-standin*.c'))
     if not sources:
-        raise GuestError('there is no stand-in for VFIO in tests/qtest')
+        raise GuestError('there is no stand-in for VFIO in '
+                         'tests/qtest/passthrough')
     compiler = shutil.which('cc') or shutil.which('gcc')
     if not compiler:
         raise Skip('no C compiler for the stand-in for VFIO; run '
