@@ -10,7 +10,7 @@ ROOT = os.path.normpath(os.path.join(os.path.dirname(__file__),
 if os.path.join(ROOT, 'scripts') not in sys.path:
     sys.path.insert(0, os.path.join(ROOT, 'scripts'))
 
-from nmtools.base import BASE, add_option, build_dir    # noqa: E402,F401
+from nmtools.base import BASE, add_option, build_dir            # noqa: E402,F401
 
 ARCHES = ('x86_64', 'aarch64')
 

@@ -10,9 +10,9 @@ import os
 import sys
 import time
 
-from nmguest import ARCHES, GuestError, add_option, shown
-from nmguest import kit, plot, session, steps, table
-from nmguest.machine import Machine
+from . import (ARCHES, GuestError, add_option, kit, plot, session, shown,
+               steps, table)
+from .machine import Machine
 
 PROGRAM = 'demo'
 HEADS = ('STEP', 'DEPTH', 'REQUESTED', 'EFFECTIVE', 'IO/S', 'POLL HITS',

@@ -12,7 +12,9 @@ from .toolrun import import_nmtools
 
 import_nmtools()
 
-from nmtools import hostcheck, hostcheckresult, hostcheckroot   # noqa: E402
+from nmtools.hostcheck.host import Host                         # noqa: E402
+from nmtools.hostcheck.main import run_check                    # noqa: E402
+from nmtools.hostcheck.sysroot import Root                      # noqa: E402
 
 X86 = 'processor\t: 0\nvendor_id\t: GenuineIntel\nflags\t\t: fpu vmx {}\n\n'
 ARM = 'processor\t: 0\nFeatures\t: fp asimd\nCPU implementer\t: 0x48\n\n'
@@ -115,8 +117,7 @@ class FakeHost:
 
     def run(self, check):
         """The results of one check, in this process."""
-        root = hostcheckroot.Root(self.root)
-        return hostcheck.run_check(check, hostcheckresult.Host(root))
+        return run_check(check, Host(Root(self.root)))
 
     def run_as_nobody(self, check):
         """Files that only root can read are to be met, also by root."""

@@ -7,7 +7,7 @@ import os
 import stat
 import subprocess
 
-from . import GuestError, ROOT
+from . import ROOT, GuestError
 from .kit import kit_file
 from .testing import Skip
 

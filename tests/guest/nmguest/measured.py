@@ -9,13 +9,12 @@ import dataclasses
 import os
 import subprocess
 
+from nmtools.tpm import eventlog, machine, pcrs
 from . import GuestError
 from .esp import esp_options, make_esp, tpm_kit_file
-from .swtpm import DEADLINE, Guest, bootrun, need_tpm_guest, told, \
-    tpm_folder, words
+from .swtpm import (DEADLINE, Guest, need_tpm_guest, told, tpm_folder,
+                    words)
 from .testing import run
-
-from nmtools import pcrs, tpmlog        # its path: see .swtpm
 
 BANKS = {'sha1', 'sha256'}
 REBOOTS = 3
@@ -37,7 +36,7 @@ def name_of(setup):
 
 
 # Enough of a log to tell which loader it was
-GRUB_LOG = [tpmlog.Event(n, 13, {}, b'') for n in (8, 9)]
+GRUB_LOG = [eventlog.Event(n, 13, {}, b'') for n in (8, 9)]
 
 
 class Tester:
@@ -55,7 +54,7 @@ class Tester:
         make_esp(self.arch, esp, words(self.arch, more))
         return Guest(self.qemu, self.arch, self.folder, name,
                      device=setup[0], machine=setup[1],
-                     firmware=bootrun.find_firmware(self.arch),
+                     firmware=machine.find_firmware(self.arch),
                      extra=[*esp_options(esp), *extra])
 
     # --- one boot -----------------------------------------------------------
@@ -85,11 +84,11 @@ class Tester:
         """The guest's event log, replayed."""
         try:
             data = base64.b64decode(printed.log(), validate=True)
-            events = tpmlog.parse(data).events
-        except (binascii.Error, tpmlog.BadLog) as error:
+            events = eventlog.parse(data).events
+        except (binascii.Error, eventlog.BadLog) as error:
             self.check(False, f'{where}: the guest has an event log', error)
             return []
-        told_by = bootrun.judge(banks, events)
+        told_by = machine.judge(banks, events)
         self.check(set(told_by) == BANKS and not any(told_by.values()),
                    f'{where}: {len(events)} events replayed make the '
                    'registers, in both banks', told_by)
@@ -97,20 +96,20 @@ class Tester:
 
     def memory(self, guest, banks, events, where):
         """The log that is found from outside is that of the guest."""
-        found = bootrun.read_memory_log(guest.boot, guest.proxy, banks)
+        found = machine.read_memory_log(guest.boot, guest.proxy, banks)
         self.check(found is not None, f'{where}: its memory holds a log')
         if found is not None:
-            told_by = bootrun.judge(banks, found)
+            told_by = machine.judge(banks, found)
             self.check(found == events, f'{where}: the log from its memory '
                        'is the same', f'{len(found)} events, not '
                        f'{len(events)}; differs in {told_by}: '
-                       f'{tpmlog.first_difference(found, events)}')
+                       f'{eventlog.first_difference(found, events)}')
 
     def extends(self, guest, banks, where):
         """The commands that passed by make the registers, too."""
-        seen = [tpmlog.Event(one.pcr, 0, one.digests, b'')
+        seen = [eventlog.Event(one.pcr, 0, one.digests, b'')
                 for one in guest.proxy.extends]
-        wrong = bootrun.judge(banks, seen, range(tpmlog.REGISTERS))
+        wrong = machine.judge(banks, seen, range(eventlog.REGISTERS))
         self.check(set(wrong) == BANKS and not any(wrong.values()),
                    f'{where}: its {len(seen)} extend commands make all '
                    'registers', wrong)
@@ -150,8 +149,8 @@ class Tester:
                        list(banks))
             self.table(banks, where, True)
             self.extends(guest, banks, where)
-            events = bootrun.read_memory_log(guest.boot, guest.proxy, banks)
-            told_by = bootrun.judge(banks, events or [])
+            events = machine.read_memory_log(guest.boot, guest.proxy, banks)
+            told_by = machine.judge(banks, events or [])
             self.check(set(told_by) == BANKS and not any(told_by.values()),
                        f'{where}: the log in its memory makes the registers',
                        told_by)
@@ -162,7 +161,7 @@ class Tester:
     def tampered(self, events, banks, where):
         """One bit of the log or of a register is enough."""
         number = next((i for i, event in enumerate(events)
-                       if event.type != tpmlog.EV_NO_ACTION), None)
+                       if event.type != eventlog.EV_NO_ACTION), None)
         if number is None:
             return
         for bank in sorted(banks):
@@ -171,11 +170,11 @@ class Tester:
             bad = dataclasses.replace(event, digests={
                 **event.digests, bank: bytes([digest[0] ^ 1]) + digest[1:]})
             changed = events[:number] + [bad] + events[number + 1:]
-            self.check(bootrun.judge(banks, changed)[bank] == [event.pcr],
+            self.check(machine.judge(banks, changed)[bank] == [event.pcr],
                        f'{where}: {bank}: a changed event is noticed')
             wrong = list(banks[bank])
             wrong[5] = wrong[5][:-1] + bytes([wrong[5][-1] ^ 1])
-            self.check(bootrun.judge({bank: wrong}, events)[bank] == [5],
+            self.check(machine.judge({bank: wrong}, events)[bank] == [5],
                        f'{where}: {bank}: a changed register is noticed')
 
     # --- several boots ------------------------------------------------------
@@ -210,7 +209,7 @@ class Tester:
                   and STUB_OPTIONS not in one.data]
                  for log in (before[1], events)]
         self.check(files[0] == files[1] and files[0], 'the files that GRUB '
-                   'has read are the same', tpmlog.first_difference(*files))
+                   'has read are the same', eventlog.first_difference(*files))
         text = pcrs.explain(before[1], events, 8)
         self.check('->' in text, 'the logs tell which event it was', text)
 

@@ -17,8 +17,7 @@ import time
 from . import ROOT, GuestError
 from .control import Console
 from .kit import make_disk
-from .machine import MACHINES, die_with_parent, kernel_options, \
-    machine_options
+from .machine import MACHINES, die_with_parent, kernel_options, machine_options
 
 PROBE_SECONDS = 8
 

@@ -9,8 +9,8 @@ from typing import Callable, Optional
 from . import GuestError
 from .machine import IOTHREAD
 from .qmp import Refused
-from .stats import PARAMETERS, POLL_CURRENT, Sample, iothread_stats, \
-    settings, thread_id, window
+from .stats import (PARAMETERS, POLL_CURRENT, Sample, iothread_stats, settings,
+                    thread_id, window)
 
 BLOCK = 4096
 # QEMU would merge the guest's neighbouring requests to one, and there would

@@ -16,12 +16,12 @@ from .toolrun import import_nmtools
 
 import_nmtools()
 
-from nmtools import ToolError, bootrun, qmp                     # noqa: E402
+from nmtools import ToolError, qmp                              # noqa: E402
 from nmtools.running import Running                             # noqa: E402
 from nmtools.stop import Stop                                   # noqa: E402
-from nmtools.swtpm import Swtpm                                 # noqa: E402
-from nmtools.tpmproxy import Proxy                              # noqa: E402
-
+from nmtools.tpm import machine                                 # noqa: E402
+from nmtools.tpm.proxy import Proxy                             # noqa: E402
+from nmtools.tpm.swtpm import Swtpm                             # noqa: E402
 from .esp import Unavailable, make_tpm_kit, tpm_kit_file        # noqa: E402
 
 # Generous: a boot under emulation on a busy machine took over a minute
@@ -175,7 +175,7 @@ class Guest(Running):
         self._proxied = proxy
         self.proxy = None
         self.boot = None
-        self._make = lambda path: bootrun.Boot(
+        self._make = lambda path: machine.Boot(
             qemu, arch, folder, path, Stop(), name, **options)
         self._socket = os.path.join(folder, name + '-proxy.sock')
 

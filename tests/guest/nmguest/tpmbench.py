@@ -9,11 +9,12 @@ import re
 import subprocess
 import sys
 
+from nmtools.tpm.machine import find_firmware
+
 from . import ARCHES, GuestError, session, table
 from .esp import make_tpm_kit
 from .kit import find_qemu
-from .swtpm import BOOT, Guest, ToolError, bootrun, direct_options, \
-    tpm_folder
+from .swtpm import BOOT, Guest, ToolError, direct_options, tpm_folder
 
 PROGRAM = 'bench-tpm'
 DEVICES = {'x86_64': ('tpm-tis', 'tpm-crb'),
@@ -61,7 +62,7 @@ def bench(qemu, arch, device, reads, trace=False):
                 extra += ['-trace', f'enable={name}']
             extra += ['-D', log]
         # Linux finds a CRB of Arm with ACPI only, which firmware brings
-        firmware = bootrun.find_firmware(arch) if arch == 'aarch64' else None
+        firmware = find_firmware(arch) if arch == 'aarch64' else None
         with Guest(qemu, arch, folder, device=device, proxy=False,
                    firmware=firmware, extra=extra) as guest:
             guest.boot.wait(lambda: RESULT.search(guest.boot.text()), BOOT,

@@ -6,14 +6,13 @@ restarted under a guest that uses its TPM all the time."""
 import os
 import subprocess
 
-from . import GuestError
-from .swtpm import DEADLINE, Guest, ToolError, Watcher, direct_options, \
-    need_tpm_guest, told, tpm_folder
-from .testing import run
-
-from nmtools import tpmlog              # its path: see .swtpm
-from nmtools.qmp import Refused         # noqa: E402
-from nmtools.running import Running     # noqa: E402
+from nmtools.qmp import Refused                                 # noqa: E402
+from nmtools.running import Running                             # noqa: E402
+from nmtools.tpm import eventlog                                # noqa: E402
+from . import GuestError                                        # noqa: E402
+from .swtpm import (DEADLINE, Guest, ToolError, Watcher,        # noqa: E402
+                    direct_options, need_tpm_guest, told, tpm_folder)
+from .testing import run                                        # noqa: E402
 
 EVENT = 'TPM_BACKEND_ERROR'
 DEVICES = {'x86_64': 'tpm-crb', 'aarch64': 'tpm-tis-device'}
@@ -247,7 +246,7 @@ def initial_registers(checks, qemu, arch):
                    extra=direct_options(arch)) as guest:
             printed = guest.wait_rounds(1)
             for bank, values in printed.registers().items():
-                begin = tpmlog.initial(bank)
+                begin = eventlog.initial(bank)
                 wrong = [n for n, value in enumerate(values)
                          if value != begin[n] and n not in others]
                 checks.check(not wrong, f'{arch}: {bank}: registers are as '

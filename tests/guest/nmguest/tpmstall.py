@@ -11,14 +11,13 @@ import os
 import random
 import threading
 
+from nmtools.tpm import eventlog
 from . import GuestError
-from .swtpm import DEADLINE, Guest, ToolError, Watcher, direct_options, \
-    need_tpm_guest, told, tpm_folder
+from .swtpm import (DEADLINE, Guest, ToolError, Watcher, direct_options,
+                    need_tpm_guest, told, tpm_folder)
 from .testing import run
 from .tpmloss import EVENT, SLOWEST
 from .tpmstate import DIGESTS, Case, extend, register, snapshot
-
-from nmtools import tpmlog              # its path: see .swtpm
 
 # Without firmware; tpm-crb-device, which ACPI alone tells of, needs one
 DEVICES = (('x86_64', 'tpm-tis'), ('x86_64', 'tpm-crb'),
@@ -84,7 +83,7 @@ class Life(Case):
 
     def extend(self):
         extend(self.one.proxy)
-        self.value = {bank: tpmlog.extend(bank, self.value[bank], digest)
+        self.value = {bank: eventlog.extend(bank, self.value[bank], digest)
                       for bank, digest in DIGESTS.items()}
 
     def check(self, good, text, detail=''):

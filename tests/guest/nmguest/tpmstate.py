@@ -8,13 +8,12 @@ import os
 import subprocess
 import time
 
+from nmtools.tpm import commands, eventlog
 from . import GuestError, build_dir
-from .swtpm import DEADLINE, Guest, ToolError, direct_options, \
-    need_tpm_guest, told, tpm_folder
+from .swtpm import (DEADLINE, Guest, ToolError, direct_options, need_tpm_guest,
+                    told, tpm_folder)
 from .testing import run
 from .tpmloss import BRIEF_MS, DEVICES
-
-from nmtools import tpmcmd, tpmlog      # its path: see .swtpm
 
 TAG = 'before'
 REGISTER = 16           # for tests: anyone may extend it
@@ -53,9 +52,9 @@ class Case:
 
 def extend(proxy):
     """Have the TPM extend the register; what that must make of it."""
-    tpmcmd.check('PCR_Extend',
-                 proxy.ask(tpmcmd.pcr_extend(REGISTER, DIGESTS)))
-    return {bank: tpmlog.extend(bank, bytes(len(digest)), digest)
+    commands.check('PCR_Extend',
+                   proxy.ask(commands.pcr_extend(REGISTER, DIGESTS)))
+    return {bank: eventlog.extend(bank, bytes(len(digest)), digest)
             for bank, digest in DIGESTS.items()}
 
 

@@ -7,9 +7,11 @@ import os
 import re
 import secrets
 
+from nmtools.tpm.machine import find_firmware
+
 from .esp import esp_options, make_esp
-from .swtpm import DEADLINE, Guest, bootrun, direct_options, \
-    need_tpm_guest, told, tpm_folder, words
+from .swtpm import (DEADLINE, Guest, direct_options, need_tpm_guest,
+                    told, tpm_folder, words)
 from .testing import run
 
 ARCH = 'aarch64'
@@ -36,7 +38,7 @@ class Tester:
 
     def guest(self, device, extra=(), firmware=True, machine=''):
         self._count += 1
-        code = bootrun.find_firmware(ARCH) if firmware else None
+        code = find_firmware(ARCH) if firmware else None
         return Guest(self.qemu, ARCH, self.folder, f'guest{self._count}',
                      device=device, machine=machine, firmware=code,
                      extra=extra)

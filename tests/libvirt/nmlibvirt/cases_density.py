@@ -8,7 +8,6 @@ import subprocess
 from collections import Counter
 
 from nmguest import ROOT
-
 from .cases_cpu import places, vcpu_threads
 from .cases_hostdev import ON_PXB, PXB, hostdev, override
 from .cases_iothread import CPUS, disk

@@ -9,7 +9,6 @@ import os
 
 from nmguest.vupeer import Peer
 from nmguest.x509 import openssl
-
 from . import host_cannot
 from .suite import case, check, expect
 

@@ -14,7 +14,6 @@ import time
 from nmguest import GuestError
 from nmguest.kit import kit_file
 from nmguest.x509 import Authority
-
 from . import SuiteError, Unmet, host_cannot, libvirt_refuses
 from .daemons import Refused, reason
 from .env import agent_of

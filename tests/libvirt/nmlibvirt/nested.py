@@ -19,7 +19,6 @@ from nmguest.initramfs import Cpio
 from nmguest.kit import kit_file
 from nmnested.build import add_firmware, cached_package
 from nmnested.image import Kernel
-
 from . import SuiteError, host_cannot
 from .domain import Domain
 from .space import ACCOUNTS

@@ -9,7 +9,6 @@ import subprocess
 from nmguest import GuestError
 from nmguest.standin import make_library
 from nmguest.testing import Skip
-
 from . import SuiteError, host_cannot
 
 PCI = '/sys/bus/pci/devices'

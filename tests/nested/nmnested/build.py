@@ -13,7 +13,6 @@ from nmguest.initramfs import Cpio
 from nmguest.kit import Unavailable, find_qemu, kit_file, run_script
 from nmguest.program import Program
 from nmguest.testing import Skip, need_kit
-
 from . import SCRIPTS
 from .image import Kernel
 

@@ -8,7 +8,6 @@ import time
 
 from nmguest import GuestError
 from nmguest.qmp import Refused
-
 from . import L2_LINUX, L2_START, PORTS
 from .inner import Inner, Refusal
 from .judge import View, bars, find_device, mapped

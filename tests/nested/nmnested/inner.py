@@ -10,7 +10,6 @@ import time
 from nmguest import GuestError
 from nmguest.qmp import Qmp
 from nmguest.toolrun import import_nmtools
-
 from . import L2_START
 
 import_nmtools()

@@ -11,7 +11,6 @@ from nmguest import ARCHES, GuestError, add_option, session
 from nmguest.kit import find_qemu
 from nmguest.testing import Skip
 from nmtools.command import Parser
-
 from .build import Image, fetch_kernel, find_inner
 from .cases import Cases
 from .outer import CONTROLLERS, Outer

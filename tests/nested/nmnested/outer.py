@@ -7,7 +7,6 @@ import re
 
 from nmguest import BOOT_DEADLINE
 from nmguest.machine import MACHINES, Machine
-
 from . import PORTS
 
 # What L1 sees of a controller. dbcs=off: with it Linux would leave out most of
