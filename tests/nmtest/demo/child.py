@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: nearmetal contributors
+"""scripts/demo as a child of a test."""
+
+import glob
+import os
+import signal
+import subprocess
+import tempfile
+import time
+
+from .. import ROOT, GuestError
+
+DEMO = os.path.join(ROOT, 'scripts', 'demo')
+DEADLINE = 300
+
+
+def demo(*args, deadline=DEADLINE):
+    """Run the demo to its end: status, stdout, stderr."""
+    try:
+        result = subprocess.run([DEMO, *args], check=False, text=True,
+                                stdin=subprocess.DEVNULL, timeout=deadline,
+                                capture_output=True)
+    except subprocess.TimeoutExpired:
+        raise GuestError(f"'demo {' '.join(args)}' did not end within "
+                         f'{deadline} seconds') from None
+    return result.returncode, result.stdout, result.stderr
+
+
+def children(pid):
+    """Process ids of the children of a process."""
+    found = []
+    for path in glob.glob(f'/proc/{pid}/task/*/children'):
+        try:
+            with open(path, encoding='ascii') as file:
+                found += [int(child) for child in file.read().split()]
+        except OSError:
+            pass        # the thread has ended
+    return found
+
+
+def alive(pid):
+    """Does the process run (a zombie does not)?"""
+    try:
+        with open(f'/proc/{pid}/stat', encoding='ascii',
+                  errors='replace') as file:
+            return file.read().rpartition(')')[2].split()[0] not in 'ZX'
+    except OSError:
+        return False
+
+
+def gone(pid, deadline=60):
+    """Wait for a process to end."""
+    end = time.monotonic() + deadline
+    while alive(pid):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+class RunningDemo:
+    """A demo under way, to be disturbed."""
+
+    def __init__(self, *args, **environment):
+        self.log = tempfile.TemporaryFile('w+')
+        self.process = subprocess.Popen(
+            [DEMO, *args], stdin=subprocess.DEVNULL, stdout=self.log,
+            stderr=self.log, start_new_session=True,
+            env={**os.environ, **environment})
+
+    def text(self):
+        self.log.flush()
+        self.log.seek(0)
+        return self.log.read()
+
+    def until(self, words):
+        """Wait for a text; the demo must not end before."""
+        end = time.monotonic() + DEADLINE
+        while words not in self.text():
+            if self.process.poll() is not None:
+                raise GuestError(f"the demo ended before '{words}'",
+                                 self.text())
+            if time.monotonic() > end:
+                raise GuestError(f"no '{words}' within {DEADLINE} seconds",
+                                 self.text())
+            time.sleep(0.1)
+
+    def qemu(self):
+        """The process id of its QEMU, its only child while steps run."""
+        for pid in children(self.process.pid):
+            return pid
+        raise GuestError('the demo runs no QEMU', self.text())
+
+    def wait(self):
+        try:
+            return self.process.wait(DEADLINE)
+        except subprocess.TimeoutExpired:
+            raise GuestError('the demo did not end within '
+                             f'{DEADLINE} seconds', self.text()) from None
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+        self.log.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_unused):
+        self.close()

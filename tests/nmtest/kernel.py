@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: nearmetal contributors
+"""Kernels and their modules, out of packages."""
+
+import glob
+import lzma
+import os
+import re
+import subprocess
+
+from . import GuestError
+from .program import output
+
+LINKS = re.compile(rb'\0depends=([^\0]*)\0')
+
+
+class Kernel:
+    """An unpacked kernel package: its image, and modules by name."""
+
+    def __init__(self, package, folder):
+        output('dpkg-deb', '-x', package, folder)
+        images = glob.glob(os.path.join(glob.escape(folder),
+                                        'boot', 'vmlinuz-*'))
+        if not images:
+            raise GuestError(f'{package} holds no boot/vmlinuz-*')
+        self.vmlinuz = images[0]
+        self.release = os.path.basename(images[0])[len('vmlinuz-'):]
+        self._files = {}
+        for top, _, names in os.walk(folder):
+            for name in names:
+                if '.ko' in name:
+                    self._files[_module(name)] = os.path.join(top, name)
+
+    def modules(self, wanted):
+        """Name and content of modules and what they need, in load order;
+        what is not there is taken to be built in."""
+        found = {}
+
+        def visit(name):
+            path = self._files.get(_module(name))
+            if path is None or _module(name) in found:
+                return
+            data = _unpacked(path)
+            needs = LINKS.search(data)
+            for other in (needs.group(1).decode() if needs else '').split(','):
+                visit(other)
+            found[_module(name)] = data
+
+        for name in wanted:
+            visit(name)
+        return found
+
+
+def _module(name):
+    return name.split('.ko')[0].replace('-', '_')
+
+
+def _unpacked(path):
+    if path.endswith('.xz'):
+        with lzma.open(path) as file:
+            return file.read()
+    if path.endswith('.zst'):
+        return subprocess.run(['zstd', '-dcq', path], check=True,
+                              capture_output=True).stdout
+    with open(path, 'rb') as file:
+        return file.read()
