@@ -8,8 +8,13 @@ or not, so that a clone on the host of the VMs is enough."""
 
 
 class ToolError(Exception):
-    """A failure that one line explains, with the remedy."""
+    """A failure that one line explains, with the remedy; LOG is what tells
+    more, such as the last lines of a guest's console."""
     status = 1          # of the program that ends with it
+
+    def __init__(self, text, log=''):
+        super().__init__(text)
+        self.log = log
 
 
 class WrongArgument(ToolError):

@@ -21,14 +21,6 @@ COMMAND_DEADLINE = 120
 QMP_DEADLINE = int(os.environ.get('NEARMETAL_QMP_DEADLINE') or 60)
 
 
-class GuestError(Exception):
-    """A failure that one line explains, with the console's last lines."""
-
-    def __init__(self, text, log=''):
-        super().__init__(text)
-        self.log = log
-
-
 def qemu_binary(arch, obj='obj'):
     """The QEMU that scripts/build makes for a target."""
     return build_dir(obj, f'qemu-system-{arch}')

@@ -6,10 +6,11 @@ import os
 import socket
 import subprocess
 
+from nmtools import ToolError
 from nmtools.base import BASE
 from nmtools.running import die_with_parent
 
-from . import ROOT, GuestError
+from . import ROOT
 from .kit import build
 from .qmp import Qmp
 
@@ -25,7 +26,7 @@ def built(name):
         obj = os.path.join(ROOT, 'build', BASE, 'obj')
     path = os.path.join(obj, name)
     if not os.access(path, os.X_OK):
-        raise GuestError(f'{path} is missing; run scripts/build')
+        raise ToolError(f'{path} is missing; run scripts/build')
     return path
 
 
@@ -36,8 +37,8 @@ def output_of(*command, **options):
                               check=False, timeout=END_DEADLINE,
                               stdin=subprocess.DEVNULL, **options)
     except subprocess.TimeoutExpired as error:
-        raise GuestError(f'{os.path.basename(command[0])} did not end within '
-                         f'{END_DEADLINE} seconds') from error
+        raise ToolError(f'{os.path.basename(command[0])} did not end within '
+                        f'{END_DEADLINE} seconds') from error
     return done.returncode, done.stdout, done.stderr
 
 

@@ -6,7 +6,7 @@ import re
 import select
 import time
 
-from . import GuestError
+from nmtools import ToolError
 
 TAIL_LINES = 15
 PANIC = re.compile(r'Kernel panic|nearmetal-guest: error: ?(.*)')
@@ -55,7 +55,7 @@ class Control:
         try:
             self._sock.sendall(line.encode() + b'\n')
         except OSError as error:
-            raise GuestError("the guest's command port is closed") from error
+            raise ToolError("the guest's command port is closed") from error
 
     def _line(self):
         line, found, rest = self._buffer.partition(b'\n')

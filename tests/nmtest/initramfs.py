@@ -7,7 +7,9 @@ import os
 import stat
 import subprocess
 
-from . import ROOT, GuestError
+from nmtools import ToolError
+
+from . import ROOT
 from .kit import kit_file
 from .testing import Skip
 
@@ -86,7 +88,7 @@ def arm_firmware():
     if done.returncode == 3:
         raise Skip(done.stderr.strip())
     if done.returncode:
-        raise GuestError(done.stderr.strip())
+        raise ToolError(done.stderr.strip())
     return done.stdout.strip()
 
 

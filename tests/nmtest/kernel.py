@@ -8,7 +8,8 @@ import os
 import re
 import subprocess
 
-from . import GuestError
+from nmtools import ToolError
+
 from .program import output
 
 LINKS = re.compile(rb'\0depends=([^\0]*)\0')
@@ -22,7 +23,7 @@ class Kernel:
         images = glob.glob(os.path.join(glob.escape(folder),
                                         'boot', 'vmlinuz-*'))
         if not images:
-            raise GuestError(f'{package} holds no boot/vmlinuz-*')
+            raise ToolError(f'{package} holds no boot/vmlinuz-*')
         self.vmlinuz = images[0]
         self.release = os.path.basename(images[0])[len('vmlinuz-'):]
         self._files = {}

@@ -8,15 +8,16 @@ import os
 import subprocess
 import sys
 
+from nmtools import ToolError
 from nmtools.base import BASE, build_dir
 
-from . import ROOT, GuestError, qemu_binary, shown
+from . import ROOT, qemu_binary, shown
 
 MIB = 1 << 20
 DISK_SIZE = 64 * MIB
 
 
-class Unavailable(GuestError):
+class Unavailable(ToolError):
     """Something cannot be fetched: there is no network, or no mirror."""
 
 
@@ -28,7 +29,7 @@ def run_script(name, *args):
                             stdout=sys.stderr, check=False)
     if result.returncode:
         text = ' '.join(('scripts/' + name,) + args)
-        kind = Unavailable if result.returncode == 3 else GuestError
+        kind = Unavailable if result.returncode == 3 else ToolError
         raise kind(f'{text} failed (its output is above)')
 
 
@@ -68,11 +69,11 @@ def python_tree():
 def check_executable(path):
     """A binary the user named: an error that says what is wrong with it."""
     if not os.path.exists(path):
-        raise GuestError(f'{path} does not exist; give --qemu the path of a '
-                         'qemu-system binary, or leave it out')
+        raise ToolError(f'{path} does not exist; give --qemu the path of a '
+                        'qemu-system binary, or leave it out')
     if not os.path.isfile(path) or not os.access(path, os.X_OK):
-        raise GuestError(f'{path} is not an executable file; give --qemu the '
-                         'path of a qemu-system binary')
+        raise ToolError(f'{path} is not an executable file; give --qemu the '
+                        'path of a qemu-system binary')
     try:
         version = subprocess.run([path, '--version'], check=False, text=True,
                                  stdin=subprocess.DEVNULL, timeout=60,
@@ -80,8 +81,8 @@ def check_executable(path):
     except (OSError, subprocess.TimeoutExpired):
         version = ''
     if 'QEMU emulator' not in version:
-        raise GuestError(f'{path} is no working QEMU; give --qemu the path '
-                         'of a qemu-system binary')
+        raise ToolError(f'{path} is no working QEMU; give --qemu the path '
+                        'of a qemu-system binary')
 
 
 def find_qemu(arch, path=None):
@@ -92,7 +93,7 @@ def find_qemu(arch, path=None):
     run_script('build', '--base', BASE)
     binary = qemu_binary(arch)
     if not os.access(binary, os.X_OK):
-        raise GuestError(f'scripts/build made no {shown(binary)}')
+        raise ToolError(f'scripts/build made no {shown(binary)}')
     return binary
 
 

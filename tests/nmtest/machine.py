@@ -7,12 +7,14 @@ import socket
 import subprocess
 import time
 
+from nmtools import ToolError
+from nmtools.qmp import Refused
 from nmtools.running import Emulator, die_with_parent
 
-from . import BOOT_DEADLINE, COMMAND_DEADLINE, GuestError, shown
+from . import BOOT_DEADLINE, COMMAND_DEADLINE, shown
 from .control import Console, Control
 from .kit import direct_io_works, kit_file
-from .qmp import Qmp, Refused
+from .qmp import Qmp
 
 IOTHREAD = '/objects/iothread0'
 
@@ -45,8 +47,6 @@ def kernel_options(arch, extra=''):
 
 class Machine(Emulator):
     """A guest with a virtio disk on an IOThread."""
-
-    failure = GuestError
 
     def __init__(self, qemu, arch, folder, **options):
         self.qemu, self.arch, self.folder = qemu, arch, folder
@@ -102,8 +102,8 @@ class Machine(Emulator):
         except OSError as error:
             monitor.close()
             control.close()
-            raise GuestError(f'{shown(self.qemu)} cannot be run: '
-                             f'{error.strerror}') from error
+            raise ToolError(f'{shown(self.qemu)} cannot be run: '
+                            f'{error.strerror}') from error
         finally:
             qmp_side.close()
             control_side.close()
@@ -111,7 +111,7 @@ class Machine(Emulator):
         try:
             self.qmp = Qmp(monitor)
             self.qmp.connect()
-        except GuestError as error:
+        except ToolError as error:
             self.explain(error)
         return self
 
@@ -129,12 +129,12 @@ class Machine(Emulator):
         if code is not None:
             how = (f'was killed by signal {-code}' if code < 0
                    else f'ended with status {code}')
-            raise GuestError(f'QEMU {how}{self._last_words()}',
-                             self.console.tail())
+            raise ToolError(f'QEMU {how}{self._last_words()}',
+                            self.console.tail())
         trouble = self.console.trouble()
         if trouble:
-            raise GuestError(f'the guest failed: {trouble}',
-                             self.console.tail())
+            raise ToolError(f'the guest failed: {trouble}',
+                            self.console.tail())
 
     def explain(self, error):
         """Raise the cause behind an error: mostly that QEMU has gone."""
@@ -142,15 +142,15 @@ class Machine(Emulator):
         while time.monotonic() < end:
             self.check()
             time.sleep(0.05)
-        raise GuestError(str(error), self.console.tail()) from error
+        raise ToolError(str(error), self.console.tail()) from error
 
     def wait(self, condition, deadline, failure):
         end = time.monotonic() + deadline
         while not condition():
             self.check()
             if time.monotonic() > end:
-                raise GuestError(f'{failure} within {deadline} seconds',
-                                 self.console.tail())
+                raise ToolError(f'{failure} within {deadline} seconds',
+                                self.console.tail())
             time.sleep(0.05)
 
     def cmd(self, name, **arguments):
@@ -159,14 +159,14 @@ class Machine(Emulator):
             return self.qmp.cmd(name, **arguments)
         except Refused:
             raise
-        except GuestError as error:
+        except ToolError as error:
             return self.explain(error)
 
     def guest(self, line, deadline=COMMAND_DEADLINE):
         """A command for the guest; its answer as a dictionary."""
         try:
             self.control.send(line)
-        except GuestError as error:
+        except ToolError as error:
             self.explain(error)
         end = time.monotonic() + deadline
         while True:
@@ -175,12 +175,12 @@ class Machine(Emulator):
                 break
             self.check()
             if time.monotonic() > end:
-                raise GuestError(f"the guest did not answer '{line}' within "
-                                 f'{deadline} seconds', self.console.tail())
+                raise ToolError(f"the guest did not answer '{line}' within "
+                                f'{deadline} seconds', self.console.tail())
         words = answer.split()
         if not words or words[0] != 'ok':
-            raise GuestError(f"the guest answered '{line}' with '{answer}'",
-                             self.console.tail())
+            raise ToolError(f"the guest answered '{line}' with '{answer}'",
+                            self.console.tail())
         return {key: int(value) for key, _, value in
                 (word.partition('=') for word in words[1:])
                 if value.isdigit()}
@@ -208,9 +208,9 @@ class Machine(Emulator):
         try:
             code = self.process.wait(deadline)
         except subprocess.TimeoutExpired:
-            raise GuestError('the guest did not power off within '
-                             f'{deadline} seconds',
-                             self.console.tail()) from None
+            raise ToolError('the guest did not power off within '
+                            f'{deadline} seconds',
+                            self.console.tail()) from None
         if code or not self.console.has('nearmetal-guest: power off'):
             self.check()
 

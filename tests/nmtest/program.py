@@ -8,7 +8,7 @@ import re
 import subprocess
 import tempfile
 
-from . import GuestError
+from nmtools import ToolError
 
 
 def output(*command):
@@ -16,8 +16,8 @@ def output(*command):
     done = subprocess.run(command, stdin=subprocess.DEVNULL, text=True,
                           capture_output=True, check=False)
     if done.returncode:
-        raise GuestError(f"'{' '.join(command)}' failed: "
-                         + done.stderr.strip().split('\n')[-1])
+        raise ToolError(f"'{' '.join(command)}' failed: "
+                        + done.stderr.strip().split('\n')[-1])
     return done.stdout
 
 
@@ -35,8 +35,8 @@ class Program:
         headers = output('readelf', '-Wl', path)
         loader = re.search(r'interpreter: (.*)\]', headers)
         if not loader:
-            raise GuestError(f'{path} is linked statically, which is not '
-                             'supported here')
+            raise ToolError(f'{path} is linked statically, which is not '
+                            'supported here')
         self.loader = os.path.basename(loader.group(1))
         self.libraries = {}
         self._collect(self.loader)
@@ -55,8 +55,8 @@ class Program:
             if os.path.exists(path):
                 break
         else:
-            raise GuestError(f'library {name} of {self.path} is not in '
-                             f'{", ".join(self._folders)}')
+            raise ToolError(f'library {name} of {self.path} is not in '
+                            f'{", ".join(self._folders)}')
         self.libraries[name] = os.path.realpath(path)
         self._collect_needs(self.libraries[name])
 

@@ -7,7 +7,10 @@ import logging
 import signal
 import sys
 
-from . import QMP_DEADLINE, GuestError
+from nmtools import ToolError
+from nmtools.qmp import Refused
+
+from . import QMP_DEADLINE
 from .kit import python_tree
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -21,8 +24,8 @@ def _library():
     try:
         import qemu.qmp
     except ImportError as error:
-        raise GuestError(f"QEMU's Python library cannot be loaded: {error}; "
-                         'run scripts/prepare') from error
+        raise ToolError(f"QEMU's Python library cannot be loaded: {error}; "
+                        'run scripts/prepare') from error
     return qemu.qmp
 
 
@@ -72,15 +75,6 @@ def _catch_signals(handler):
     return handlers
 
 
-class Refused(GuestError):
-    """QEMU answered a command with an error."""
-
-    def __init__(self, command, desc, error_class):
-        super().__init__(f'QMP {command}: {desc}')
-        self.desc = desc
-        self.error_class = error_class
-
-
 class Qmp:
     """A monitor on a connected socket."""
 
@@ -95,7 +89,7 @@ class Qmp:
             _run(self._loop, lambda: self._client.connect(self._sock))
         except (self._errors.QMPError, OSError, EOFError,
                 asyncio.TimeoutError) as error:
-            raise GuestError(f'no QMP connection: {_text(error)}') from error
+            raise ToolError(f'no QMP connection: {_text(error)}') from error
 
     def cmd(self, name, **arguments):
         """A command's return value; names take '_' for '-'."""
@@ -105,14 +99,16 @@ class Qmp:
             return _run(self._loop,
                         lambda: self._client.execute(name, arguments))
         except asyncio.TimeoutError as error:
-            raise GuestError(f'QMP {name}: no answer in {QMP_DEADLINE} '
-                             'seconds') from error
+            raise ToolError(f'QMP {name}: no answer in {QMP_DEADLINE} '
+                            'seconds') from error
         except self._errors.QMPError as error:
             if isinstance(error, self._errors.ExecuteError):
-                raise Refused(name, str(error), error.error_class) from error
-            raise GuestError(f'QMP {name}: {_text(error)}') from error
+                raise Refused(name, {
+                    'desc': str(error),
+                    'class': error.error_class}) from error
+            raise ToolError(f'QMP {name}: {_text(error)}') from error
         except OSError as error:
-            raise GuestError(f'QMP {name}: {_text(error)}') from error
+            raise ToolError(f'QMP {name}: {_text(error)}') from error
 
     def close(self):
         try:

@@ -14,9 +14,10 @@ import sys
 import tempfile
 import time
 
+from nmtools import ToolError
 from nmtools.running import die_with_parent
 
-from . import ROOT, GuestError
+from . import ROOT
 from .control import Console
 from .kit import make_disk
 from .machine import MACHINES, kernel_options, machine_options
@@ -125,8 +126,8 @@ def choose_accel(wanted, qemu, arch, folder):
     if works:
         return 'kvm', why
     if wanted == 'kvm':
-        raise GuestError(f'KVM does not run guests here ({why}); '
-                         'use --accel tcg')
+        raise ToolError(f'KVM does not run guests here ({why}); '
+                        'use --accel tcg')
     return 'tcg', why
 
 

@@ -6,7 +6,9 @@ import argparse
 import os
 import sys
 
-from . import GuestError, qemu_binary, session
+from nmtools import ToolError
+
+from . import qemu_binary, session
 from .kit import Unavailable, build, check_executable, make_kit
 
 SKIPPED = 77
@@ -72,7 +74,7 @@ def run(description, test):
         # What has failed before that has failed
         if not checks.failed:
             sys.exit(SKIPPED)
-    except GuestError as error:
+    except ToolError as error:
         session.complain(program, error)
         sys.exit(1)
     except KeyboardInterrupt:

@@ -12,7 +12,9 @@ import tempfile
 import termios
 import time
 
-from . import ROOT, GuestError
+from nmtools import ToolError
+
+from . import ROOT
 
 DEADLINE = 150
 TOP = os.path.join(ROOT, 'scripts', 'iothread-top')
@@ -24,7 +26,7 @@ def until(condition, what):
     end = time.monotonic() + DEADLINE
     while not condition():
         if time.monotonic() > end:
-            raise GuestError(f'not within {DEADLINE} seconds: {what}')
+            raise ToolError(f'not within {DEADLINE} seconds: {what}')
         time.sleep(0.02)
 
 
@@ -36,8 +38,8 @@ def tool(program, *args, environment=None):
                               capture_output=True,
                               env={**os.environ, **(environment or {})})
     except subprocess.TimeoutExpired:
-        raise GuestError(f"'{os.path.basename(program)} {' '.join(args)}' did "
-                         f'not end within {DEADLINE} seconds') from None
+        raise ToolError(f"'{os.path.basename(program)} {' '.join(args)}' did "
+                        f'not end within {DEADLINE} seconds') from None
     return done.returncode, done.stdout, done.stderr
 
 
@@ -70,8 +72,8 @@ class Running:
         try:
             return self.process.wait(DEADLINE), self.text()
         except subprocess.TimeoutExpired:
-            raise GuestError('a tool did not end within '
-                             f'{DEADLINE} seconds', self.text()) from None
+            raise ToolError('a tool did not end within '
+                            f'{DEADLINE} seconds', self.text()) from None
 
     def __enter__(self):
         return self
@@ -123,7 +125,7 @@ class Terminal:
         until(lambda: not self.read() or words in self.output[begin:],
               f"the terminal shows '{words}'")
         if words not in self.output[begin:]:
-            raise GuestError(f"the tool ended before '{words}'", self.output)
+            raise ToolError(f"the tool ended before '{words}'", self.output)
         return self.output[begin:]
 
     def wait(self):

@@ -8,7 +8,9 @@ import os
 import shutil
 import subprocess
 
-from . import ROOT, GuestError
+from nmtools import ToolError
+
+from . import ROOT
 from .testing import Skip
 
 
@@ -19,8 +21,8 @@ def make_library(folder):
     sources = glob.glob(os.path.join(ROOT, 'tests', 'qtest', 'passthrough',
                                      'vfio-standin*.c'))
     if not sources:
-        raise GuestError('there is no stand-in for VFIO in '
-                         'tests/qtest/passthrough')
+        raise ToolError('there is no stand-in for VFIO in '
+                        'tests/qtest/passthrough')
     compiler = shutil.which('cc') or shutil.which('gcc')
     if not compiler:
         raise Skip('no C compiler for the stand-in for VFIO; run '
@@ -31,6 +33,6 @@ def make_library(folder):
          library, *sources, '-ldl', '-lpthread'],
         capture_output=True, text=True, check=False)
     if done.returncode:
-        raise GuestError('the stand-in for VFIO cannot be built: '
-                         + (done.stderr.strip() or 'no reason').split('\n')[0])
+        raise ToolError('the stand-in for VFIO cannot be built: '
+                        + (done.stderr.strip() or 'no reason').split('\n')[0])
     return library

@@ -5,7 +5,8 @@
 import os
 import shutil
 
-from . import GuestError
+from nmtools import ToolError
+
 from .built import output_of
 
 EXTENSIONS = {
@@ -24,7 +25,7 @@ EXTENSIONS = {
 def openssl(*args):
     code, out, err = output_of('openssl', *args)
     if code:
-        raise GuestError(f'openssl {args[0]} failed: {err.strip()[-200:]}')
+        raise ToolError(f'openssl {args[0]} failed: {err.strip()[-200:]}')
     return out
 
 

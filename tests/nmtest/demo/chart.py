@@ -5,7 +5,7 @@
 import importlib
 import os
 
-from .. import GuestError
+from nmtools import ToolError
 
 FORMATS = ('.svg', '.png')
 
@@ -14,14 +14,14 @@ def check(path):
     """Before the long work: can the picture be drawn at all?"""
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
-        raise GuestError(f'--plot: the folder {folder} does not exist')
+        raise ToolError(f'--plot: the folder {folder} does not exist')
     try:
         import matplotlib
         matplotlib.use('Agg')
         importlib.import_module('matplotlib.pyplot')
     except (ImportError, OSError):
-        raise GuestError('--plot needs the package python3-matplotlib; '
-                         'apt-get install it or leave out --plot') from None
+        raise ToolError('--plot needs the package python3-matplotlib; '
+                        'apt-get install it or leave out --plot') from None
 
 
 def draw(path, outcomes, result):
@@ -45,6 +45,6 @@ def draw(path, outcomes, result):
     try:
         figure.savefig(path)
     except OSError as error:
-        raise GuestError(f'{path}: {error.strerror}') from error
+        raise ToolError(f'{path}: {error.strerror}') from error
     finally:
         pyplot.close(figure)

@@ -9,7 +9,9 @@ import subprocess
 import tempfile
 import time
 
-from .. import ROOT, GuestError
+from nmtools import ToolError
+
+from .. import ROOT
 
 DEMO = os.path.join(ROOT, 'scripts', 'demo')
 DEADLINE = 300
@@ -22,8 +24,8 @@ def demo(*args, deadline=DEADLINE):
                                 stdin=subprocess.DEVNULL, timeout=deadline,
                                 capture_output=True)
     except subprocess.TimeoutExpired:
-        raise GuestError(f"'demo {' '.join(args)}' did not end within "
-                         f'{deadline} seconds') from None
+        raise ToolError(f"'demo {' '.join(args)}' did not end within "
+                        f'{deadline} seconds') from None
     return result.returncode, result.stdout, result.stderr
 
 
@@ -79,25 +81,25 @@ class RunningDemo:
         end = time.monotonic() + DEADLINE
         while words not in self.text():
             if self.process.poll() is not None:
-                raise GuestError(f"the demo ended before '{words}'",
-                                 self.text())
+                raise ToolError(f"the demo ended before '{words}'",
+                                self.text())
             if time.monotonic() > end:
-                raise GuestError(f"no '{words}' within {DEADLINE} seconds",
-                                 self.text())
+                raise ToolError(f"no '{words}' within {DEADLINE} seconds",
+                                self.text())
             time.sleep(0.1)
 
     def qemu(self):
         """The process id of its QEMU, its only child while steps run."""
         for pid in children(self.process.pid):
             return pid
-        raise GuestError('the demo runs no QEMU', self.text())
+        raise ToolError('the demo runs no QEMU', self.text())
 
     def wait(self):
         try:
             return self.process.wait(DEADLINE)
         except subprocess.TimeoutExpired:
-            raise GuestError('the demo did not end within '
-                             f'{DEADLINE} seconds', self.text()) from None
+            raise ToolError('the demo did not end within '
+                            f'{DEADLINE} seconds', self.text()) from None
 
     def close(self):
         if self.process.poll() is None:

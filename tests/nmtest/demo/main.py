@@ -10,9 +10,10 @@ import os
 import sys
 import time
 
+from nmtools import ToolError
 from nmtools.base import add_option
 
-from .. import ARCHES, GuestError, kit, session, shown
+from .. import ARCHES, kit, session, shown
 from ..machine import Machine
 from . import chart, steps, table
 
@@ -175,7 +176,7 @@ def main():
         with session.run_folder() as folder:
             outcomes, result = measure(options, qemu, folder)
         return report(options, outcomes, result)
-    except GuestError as error:
+    except ToolError as error:
         session.complain(PROGRAM, error)
         return 1
     except KeyboardInterrupt:

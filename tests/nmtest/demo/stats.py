@@ -4,8 +4,9 @@
 
 import time
 
+from nmtools.qmp import Refused
+
 from ..machine import IOTHREAD
-from ..qmp import Refused
 
 PROVIDER = 'iothread'
 PARAMETERS = ('poll-max-ns', 'poll-grow', 'poll-shrink', 'aio-max-batch')

@@ -6,9 +6,10 @@ import time
 from dataclasses import dataclass, field
 from typing import Callable, Optional
 
-from .. import GuestError
+from nmtools import ToolError
+from nmtools.qmp import Refused
+
 from ..machine import IOTHREAD
-from ..qmp import Refused
 from .stats import (PARAMETERS, POLL_CURRENT, Sample, iothread_stats, settings,
                     thread_id, window)
 
@@ -195,5 +196,5 @@ def run_steps(machine, seconds, progress=lambda text: None):
     outcomes = [runner.run(step) for step in demo_steps(machine.native)]
     runner.unload()
     if not outcomes:
-        raise GuestError('no steps were run')
+        raise ToolError('no steps were run')
     return outcomes, runner

@@ -9,9 +9,10 @@ import os
 import subprocess
 import sys
 
+from nmtools import ToolError
 from nmtools.base import BASE, build_dir
 
-from .. import GuestError, session
+from .. import session
 from ..machine import Machine
 from ..testing import need_kit, patched_qemu, run, stock_qemu
 
@@ -37,9 +38,9 @@ def finish_migration(machine):
     def done():
         state.update(machine.cmd('query-migrate'))
         if state.get('status') in ('failed', 'cancelled'):
-            raise GuestError('the migration failed: '
-                             + state.get('error-desc', 'no reason given'),
-                             machine.console.tail())
+            raise ToolError('the migration failed: '
+                            + state.get('error-desc', 'no reason given'),
+                            machine.console.tail())
         return state.get('status') == 'completed'
     machine.wait(done, DEADLINE, 'the migration did not complete')
 
@@ -53,8 +54,8 @@ def description(machine, path):
                             check=False, text=True, capture_output=True)
     os.unlink(path)
     if result.returncode:
-        raise GuestError('analyze-migration.py: '
-                         + result.stderr.strip().split('\n')[-1])
+        raise ToolError('analyze-migration.py: '
+                        + result.stderr.strip().split('\n')[-1])
     text = result.stdout
     return json.loads(text[text.index('{'):])
 
@@ -111,7 +112,7 @@ def expect_progress(checks, machine, where):
         verified = machine.guest('verify')['ticks']
         checks.check(verified >= ticks + TICKS,
                      f'disk and memory are intact {where}')
-    except GuestError as error:
+    except ToolError as error:
         checks.check(False, f'disk and memory are intact {where}', error)
     return verified_ticks(machine)
 
@@ -119,8 +120,8 @@ def expect_progress(checks, machine, where):
 def verified_ticks(machine):
     state = machine.guest('ticker')
     if state['errors']:
-        raise GuestError(f"the guest read back {state['errors']} wrong ticks",
-                         machine.console.tail())
+        raise ToolError(f"the guest read back {state['errors']} wrong ticks",
+                        machine.console.tail())
     return state['ticks']
 
 

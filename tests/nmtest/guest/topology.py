@@ -6,9 +6,9 @@ import os
 import subprocess
 import tempfile
 
+from nmtools import ToolError
 from nmtools.running import die_with_parent
 
-from .. import GuestError
 from ..initramfs import make_initramfs, text_of
 from ..machine import kernel_options, machine_options
 from ..testing import patched_qemu
@@ -35,12 +35,12 @@ def boot(arch, machine, options, cpu=None):
                                       timeout=DEADLINE,
                                       preexec_fn=die_with_parent)
             except subprocess.TimeoutExpired:
-                raise GuestError(
+                raise ToolError(
                     f'the guest did not end within {DEADLINE} seconds',
                     text_of(folder, 'console')[-2000:]) from None
         if done.returncode:
-            raise GuestError(f'QEMU ended with status {done.returncode}: '
-                             + text_of(folder, 'stderr').strip())
+            raise ToolError(f'QEMU ended with status {done.returncode}: '
+                            + text_of(folder, 'stderr').strip())
         return text_of(folder, 'console')
 
 

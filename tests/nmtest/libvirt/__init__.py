@@ -7,14 +7,6 @@ START_DEADLINE = 120
 COMMAND_DEADLINE = 180
 
 
-class SuiteError(Exception):
-    """A failure that one line explains, with a log's last lines."""
-
-    def __init__(self, text, log=''):
-        super().__init__(text)
-        self.log = log
-
-
 class Unmet(Exception):
     """The case did what it can here; KIND says whom the rest is up to."""
 

@@ -8,8 +8,10 @@ import shutil
 import subprocess
 import time
 
+from nmtools import ToolError
+
 from .. import ROOT
-from . import COMMAND_DEADLINE, START_DEADLINE, SuiteError
+from . import COMMAND_DEADLINE, START_DEADLINE
 
 # Then it is killed; its namespaces end with it in any case
 STOP_SECONDS = 10
@@ -28,7 +30,7 @@ log_outputs = "2:file:{log}"
 '''
 
 
-class Refused(SuiteError):
+class Refused(ToolError):
     """virsh says no; the text is libvirt's own."""
 
 
@@ -70,7 +72,7 @@ class Libvirt:
         end = time.monotonic() + START_DEADLINE
         while self.virsh('list', check=False)[0]:
             if time.monotonic() > end or self._gone():
-                raise SuiteError('libvirtd does not answer', self.logs())
+                raise ToolError('libvirtd does not answer', self.logs())
             time.sleep(0.2)
 
     def restart_daemon(self):
@@ -108,9 +110,9 @@ class Libvirt:
                 env=dict(os.environ, LC_ALL='C', **(env or {})), check=False,
                 **({} if text is not None else {'stdin': subprocess.DEVNULL}))
         except subprocess.TimeoutExpired:
-            raise SuiteError(f'virsh {words[0]}: no answer in '
-                             f'{COMMAND_DEADLINE} seconds',
-                             self.logs()) from None
+            raise ToolError(f'virsh {words[0]}: no answer in '
+                            f'{COMMAND_DEADLINE} seconds',
+                            self.logs()) from None
         output = (done.stdout + done.stderr).strip()
         if done.returncode and check:
             raise Refused(reason(output), output)
@@ -149,7 +151,7 @@ def memlock(folder):
         [compiler, '-shared', '-fPIC', '-D_GNU_SOURCE', '-o', library, source,
          '-ldl'], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SuiteError(f'memlock.c cannot be built: {done.stderr.strip()}')
+        raise ToolError(f'memlock.c cannot be built: {done.stderr.strip()}')
     return {'LD_PRELOAD': library}
 
 

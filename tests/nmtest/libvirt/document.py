@@ -4,7 +4,7 @@
 
 import os
 
-from . import SuiteError
+from nmtools import ToolError
 
 HEAD = '''\
 <!-- SPDX-License-Identifier: GPL-2.0-or-later -->
@@ -126,5 +126,5 @@ def write_document(path, facts, results):
         with open(path, 'w', encoding='utf-8') as file:
             file.write(text_of(facts, results))
     except OSError as error:
-        raise SuiteError(f'{os.path.basename(path)}: {error.strerror}') \
+        raise ToolError(f'{os.path.basename(path)}: {error.strerror}') \
             from error

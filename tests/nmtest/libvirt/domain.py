@@ -7,7 +7,8 @@ import json
 import os
 import re
 
-from . import SuiteError
+from nmtools import ToolError
+
 from .daemons import Refused
 
 NAMESPACE = "xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'"
@@ -140,8 +141,8 @@ class Domain:
         for before, word in zip(arguments, arguments[1:]):
             if before == name and words in word:
                 return word
-        raise SuiteError(f'{name} with {words} is not on the command line',
-                         ' '.join(arguments))
+        raise ToolError(f'{name} with {words} is not on the command line',
+                        ' '.join(arguments))
 
     def threads(self):
         """The CPUs that each thread may run on."""

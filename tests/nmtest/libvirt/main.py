@@ -12,11 +12,12 @@ import sys
 import tempfile
 import time
 
+from nmtools import ToolError
 from nmtools.base import add_option, build_dir
 from nmtools.command import Parser
 
 from .. import ROOT, session
-from . import SuiteError, space
+from . import space
 from .cases import CASES
 from .daemons import Libvirt
 from .document import write_document
@@ -92,7 +93,7 @@ def check_writable(options):
     for path in filter(None, (options.doc, options.keep)):
         folder = os.path.dirname(os.path.abspath(path))
         if not os.access(path if os.path.exists(path) else folder, os.W_OK):
-            raise SuiteError(f'{path} cannot be written')
+            raise ToolError(f'{path} cannot be written')
 
 
 def outside(arguments, options):
@@ -103,14 +104,14 @@ def outside(arguments, options):
     for name in ('x86_64', 'aarch64'):
         path = os.path.join(options.qemu_dir, f'qemu-system-{name}')
         if not os.access(path, os.X_OK):
-            raise SuiteError(f'{path} is no program; run scripts/build or '
-                             'give --qemu-dir')
+            raise ToolError(f'{path} is no program; run scripts/build or '
+                            'give --qemu-dir')
     kit = subprocess.run([os.path.join(ROOT, 'tests/libvirt/libvirt-kit')],
                          stdout=subprocess.PIPE, text=True, check=False)
     if kit.returncode == 3:
         return skip('libvirt 11 cannot be fetched (reason above)')
     if kit.returncode:
-        raise SuiteError('libvirt-kit failed (its output is above)')
+        raise ToolError('libvirt-kit failed (its output is above)')
     if any(entry.name.startswith(('qemu-ga', 'rdm-', 'numatune'))
            for entry in choose(options)):
         # There is no network inside; without a kernel the case says so
@@ -194,7 +195,7 @@ def main(arguments=None):
     try:
         return inside(options) if space.inside() \
             else outside(arguments, options)
-    except SuiteError as error:
+    except ToolError as error:
         print(f'test-libvirt: error: {error}', file=sys.stderr)
         for line in error.log.split('\n') if error.log else []:
             print(f'  | {line[:300]}', file=sys.stderr)

@@ -14,12 +14,14 @@ import re
 import subprocess
 import time
 
-from .. import ROOT, GuestError
+from nmtools import ToolError
+
+from .. import ROOT
 from ..initramfs import Cpio
 from ..kernel import Kernel
 from ..kit import kit_file
 from ..nested.build import add_firmware, cached_package
-from . import SuiteError, host_cannot
+from . import host_cannot
 from .domain import Domain
 from .space import ACCOUNTS
 
@@ -107,7 +109,7 @@ class Nested:
         refused = [text for domain, what, text in self._said
                    if (domain, what) == (name, 'refused')]
         if refused:
-            raise SuiteError(refused[-1], '\n'.join(refused))
+            raise ToolError(refused[-1], '\n'.join(refused))
         return [text for domain, what, text in self._said
                 if (domain, what) == (name, key)]
 
@@ -129,13 +131,13 @@ def _wait(guest, log):
             console = ''
         wrong = re.search(r'nearmetal-guest: error (.*)', console)
         if wrong:
-            raise SuiteError(wrong.group(1).strip(), console[-600:])
+            raise ToolError(wrong.group(1).strip(), console[-600:])
         if 'nearmetal-guest: done' in console:
             return Nested(re.findall(
                 r'nearmetal-guest: (\S+) (\S+) ([^\r\n]*)', console))
         if time.monotonic() > end or not running:
-            raise SuiteError('the nested guest did not come to an end',
-                             console[-600:])
+            raise ToolError('the nested guest did not come to an end',
+                            console[-600:])
         time.sleep(1)
 
 
@@ -166,10 +168,7 @@ def _run(env):
     if not os.path.exists(kit_file(ARCH, 'vmlinuz')):
         raise host_cannot('it has no kernel for the nested guest; run '
                           'scripts/guest-kit')
-    try:
-        _make_image(env, image, _files(env))
-    except GuestError as error:
-        raise SuiteError(str(error)) from None
+    _make_image(env, image, _files(env))
     log = '/var/log/libvirt/qemu/nested-console'
     guest = env.domain(
         memory=2048, cpu=NODES,

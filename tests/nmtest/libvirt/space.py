@@ -16,7 +16,7 @@ import struct
 import subprocess
 import threading
 
-from . import SuiteError
+from nmtools import ToolError
 
 MARK = 'NEARMETAL_LIBVIRT_SPACE'
 # A descriptor: its end tells that the process outside is no more
@@ -76,7 +76,7 @@ def _mount(*words):
     done = subprocess.run(['mount', *words], capture_output=True, text=True,
                           check=False)
     if done.returncode:
-        raise SuiteError(f'mount {" ".join(words)}: {done.stderr.strip()}')
+        raise ToolError(f'mount {" ".join(words)}: {done.stderr.strip()}')
 
 
 def _overlay(folder, target, lower):
@@ -128,7 +128,7 @@ def _huge_pages():
         try:
             _mount('-t', 'hugetlbfs', '-o', f'pagesize={size}', 'hugetlbfs',
                    target)
-        except SuiteError:
+        except ToolError:
             pass        # the case for this size says what is missing
 
 

@@ -6,10 +6,11 @@ them, in this mount namespace, and the stand-in for VFIO preloaded in QEMU."""
 import os
 import subprocess
 
-from .. import GuestError
+from nmtools import ToolError
+
 from ..testing import Skip
 from ..vfio import make_library
-from . import SuiteError, host_cannot
+from . import host_cannot
 
 PCI = '/sys/bus/pci/devices'
 DRIVER = '/sys/bus/pci/drivers/vfio-pci'
@@ -63,7 +64,7 @@ def _bind(source, target):
     done = subprocess.run(['mount', '--bind', source, target], check=False,
                           capture_output=True, text=True)
     if done.returncode:
-        raise SuiteError(f'mount --bind on {target}: {done.stderr.strip()}')
+        raise ToolError(f'mount --bind on {target}: {done.stderr.strip()}')
 
 
 class StandIn:
@@ -76,8 +77,6 @@ class StandIn:
             self.library = make_library(self.folder)
         except Skip as error:
             raise host_cannot(str(error)) from None
-        except GuestError as error:
-            raise SuiteError(str(error)) from None
         lines = ''
         for group, (address, kind) in enumerate(DEVICES.items(), 1):
             _device(self.folder, address, group, kind)

@@ -4,7 +4,9 @@
 
 import time
 
-from . import SuiteError, Unmet
+from nmtools import ToolError
+
+from . import Unmet
 from .daemons import Refused
 
 CASES = []
@@ -47,12 +49,12 @@ def case(name, section, snippet):
 def expect(seen, wanted, what):
     """The effect, or an error that tells both."""
     if seen != wanted:
-        raise SuiteError(f'{what} is {seen}, not {wanted}')
+        raise ToolError(f'{what} is {seen}, not {wanted}')
 
 
 def check(good, text):
     if not good:
-        raise SuiteError(text)
+        raise ToolError(text)
 
 
 def refused(function, words):
@@ -63,7 +65,7 @@ def refused(function, words):
         if words in str(error):
             return str(error)
         raise
-    raise SuiteError(f"it was accepted, though '{words}' was expected")
+    raise ToolError(f"it was accepted, though '{words}' was expected")
 
 
 def run_case(entry, env):
@@ -74,9 +76,9 @@ def run_case(entry, env):
         why = entry.function(env)
     except Unmet as error:
         status, why = error.kind, str(error)
-    except (SuiteError, OSError, ValueError, KeyError, IndexError) as error:
+    except (ToolError, OSError, ValueError, KeyError, IndexError) as error:
         status, log = 'fails', getattr(error, 'log', '')
-        why = str(error) if isinstance(error, SuiteError) \
+        why = str(error) if isinstance(error, ToolError) \
             else f'{type(error).__name__}: {error}'
     finally:
         env.clean()

@@ -5,7 +5,7 @@
 import re
 from collections import Counter, namedtuple
 
-from .. import GuestError
+from nmtools import ToolError
 
 Rule = namedtuple('Rule', 'sign pattern when text')
 SIGNS = '+-!'
@@ -40,12 +40,12 @@ def read_rules(name):
             elif word == 'when':
                 when = re.compile(pattern)
             elif word == '!' and not (when and pattern.endswith(STARTS)):
-                raise GuestError(f'{name}, line {number}: only for named lines '
-                                 f'may the end differ, by {STARTS}')
+                raise ToolError(f'{name}, line {number}: only for named lines '
+                                f'may the end differ, by {STARTS}')
             elif len(word) == 1 and word in SIGNS:
                 rules.append(Rule(word, re.compile(pattern), when, text))
             else:
-                raise GuestError(f'{name}, line {number}: no rule: {text}')
+                raise ToolError(f'{name}, line {number}: no rule: {text}')
     return rules
 
 

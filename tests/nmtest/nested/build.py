@@ -8,9 +8,10 @@ import platform
 import subprocess
 import sys
 
+from nmtools import ToolError
 from nmtools.base import BASE, build_dir
 
-from .. import GuestError, shown
+from .. import shown
 from ..initramfs import Cpio
 from ..kernel import Kernel
 from ..kit import Unavailable, find_qemu, kit_file, run_script
@@ -37,8 +38,8 @@ def cached_package(arch):
     for path in glob.glob(os.path.join(glob.escape(cache), 'guest', '*', '*')):
         if os.path.basename(path).replace('%3a', ':') == names[0] + '.deb':
             return path
-    raise GuestError('the kernel package is not in the cache any more; run '
-                     'scripts/guest-kit --refresh')
+    raise ToolError('the kernel package is not in the cache any more; run '
+                    'scripts/guest-kit --refresh')
 
 
 def _package_16k():
@@ -49,8 +50,8 @@ def _package_16k():
     if done.returncode == 3:
         raise Skip('the arm64 kernel with 16 KiB pages cannot be fetched')
     if done.returncode:
-        raise GuestError('tests/nested/fetch-kernel failed (its output is '
-                         'above)')
+        raise ToolError('tests/nested/fetch-kernel failed (its output is '
+                        'above)')
     return done.stdout.strip()
 
 
@@ -74,8 +75,8 @@ def find_inner(arch, path=None, sysroot=None):
         return find_qemu(arch, path), sysroot or ''
     if path:
         if not os.path.isfile(path):
-            raise GuestError(f'{path} does not exist; give --qemu the path of '
-                             f'a qemu-system-{arch} that runs on {arch}')
+            raise ToolError(f'{path} does not exist; give --qemu the path of '
+                            f'a qemu-system-{arch} that runs on {arch}')
         return os.path.abspath(path), os.path.abspath(
             sysroot or cross_paths()[1])
     if arch != 'aarch64':
@@ -115,7 +116,7 @@ class Image:
     def _add_modules(archive, kernel):
         modules = kernel.modules(MODULES)
         if 'vfio_pci' not in modules:
-            raise GuestError(f'kernel {kernel.release} has no module vfio-pci')
+            raise ToolError(f'kernel {kernel.release} has no module vfio-pci')
         archive.add_modules(modules)
 
 

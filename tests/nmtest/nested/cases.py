@@ -6,8 +6,9 @@ import hashlib
 import re
 import time
 
-from .. import GuestError
-from ..qmp import Refused
+from nmtools import ToolError
+from nmtools.qmp import Refused
+
 from . import L2_LINUX, L2_START, PORTS
 from .bars import View, bars, find_device, mapped
 from .inner import Inner, Refusal
@@ -31,7 +32,7 @@ class Cases:
 
     def _inner(self, options, **more):
         if self._runs == PORTS:
-            raise GuestError(f'L1 has ports for {PORTS} cases only')
+            raise ToolError(f'L1 has ports for {PORTS} cases only')
         self._runs += 1
         return Inner(self.outer, self._runs - 1, options, **more)
 
@@ -49,7 +50,7 @@ class Cases:
         """Run a case; one that breaks off is a failure of its own."""
         try:
             run(*arguments)
-        except GuestError as error:
+        except ToolError as error:
             if self.outer.process.poll() is not None:
                 raise
             case = ' '.join((run.__name__, *map(str, arguments[:1])))

@@ -7,9 +7,9 @@ import select
 import socket
 import time
 
+from nmtools import ToolError
 from nmtools.running import Running
 
-from .. import GuestError
 from ..qmp import Qmp
 from . import L2_START
 
@@ -31,13 +31,13 @@ def connect(folder, name):
         sock.connect(f'/proc/self/fd/{handle}/{name}')
     except OSError as error:
         sock.close()
-        raise GuestError(f'{name}: {error.strerror}') from error
+        raise ToolError(f'{name}: {error.strerror}') from error
     finally:
         os.close(handle)
     return sock
 
 
-class Refusal(GuestError):
+class Refusal(ToolError):
     """The QEMU under test did not start; the text is what it said."""
 
 
@@ -89,8 +89,8 @@ class Inner(Running):
             if not self.outer.guest('running')['running']:
                 raise Refusal(self.log().strip())
             if time.monotonic() > end:
-                raise GuestError('the QEMU under test did not start within '
-                                 f'{L2_START} seconds', self.log()[-2000:])
+                raise ToolError('the QEMU under test did not start within '
+                                f'{L2_START} seconds', self.log()[-2000:])
             time.sleep(0.2)
 
     # --- what it says ---------------------------------------------------
@@ -119,8 +119,8 @@ class Inner(Running):
         while words not in self.console()[begin:]:
             self.outer.check()
             if 'Kernel panic' in self._text or time.monotonic() > end:
-                raise GuestError(f"L2's console does not show '{words}'",
-                                 '\n'.join(self._text.split('\n')[-15:]))
+                raise ToolError(f"L2's console does not show '{words}'",
+                                '\n'.join(self._text.split('\n')[-15:]))
             time.sleep(0.2)
         return self._text[begin:]
 
@@ -136,7 +136,7 @@ class Inner(Running):
         """End QEMU over QMP; its exit status."""
         try:
             self.cmd('quit')
-        except GuestError:
+        except ToolError:
             pass
         return self.wait_end()
 
@@ -145,8 +145,8 @@ class Inner(Running):
         end = time.monotonic() + L2_START
         while self.outer.guest('running')['running']:
             if time.monotonic() > end:
-                raise GuestError('the QEMU under test did not end within '
-                                 f'{L2_START} seconds', self.log()[-2000:])
+                raise ToolError('the QEMU under test did not end within '
+                                f'{L2_START} seconds', self.log()[-2000:])
             self.console()      # so that it is not held up
             time.sleep(0.2)
         status = self.outer.guest('end')['status']

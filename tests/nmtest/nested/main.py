@@ -7,10 +7,11 @@ import os
 import shutil
 import sys
 
+from nmtools import ToolError
 from nmtools.base import add_option
 from nmtools.command import Parser
 
-from .. import ARCHES, GuestError, session
+from .. import ARCHES, session
 from ..kit import find_qemu
 from ..testing import Skip
 from .build import Image, fetch_kernel, find_inner
@@ -134,7 +135,7 @@ def test(arch, options, results, folder):
         try:
             run_cases(cases, arch, options.quick)
             outer.power_off()
-        except GuestError as error:
+        except ToolError as error:
             if not error.log:
                 error.log = outer.console.tail()
             raise
@@ -159,7 +160,7 @@ def main():
                         keep_logs(folder, os.path.join(options.keep, arch))
         except Skip as reason:
             results.skip(arch, str(reason))
-        except GuestError as error:
+        except ToolError as error:
             session.complain('test-nested', error)
             results.check(False, f'{arch}: the machines ran to the end',
                           str(error).split('\n', maxsplit=1)[0])

@@ -12,7 +12,7 @@ import sys
 from nmtools import ToolError
 from nmtools.tpm.machine import find_firmware
 
-from .. import ARCHES, GuestError, session
+from .. import ARCHES, session
 from ..demo import table
 from ..kit import find_qemu
 from .esp import make_tpm_kit
@@ -72,7 +72,7 @@ def bench(qemu, arch, device, reads, trace=False):
             guest.boot.quit()
             found = RESULT.search(guest.boot.text())
             if not found[1]:
-                raise GuestError(f'{device}: the guest finds no TPM')
+                raise ToolError(f'{device}: the guest finds no TPM')
             done, spent = map(int, found.groups())
         accesses = 0
         if trace:
@@ -102,7 +102,7 @@ def main():
         rows = [measure(qemu, options.arch, device, options.reads)
                 for device in DEVICES[options.arch]
                 if has_device(qemu, device)]
-    except (GuestError, ToolError) as error:
+    except ToolError as error:
         session.complain(PROGRAM, error)
         return 1
     if options.json:

@@ -12,9 +12,8 @@ import subprocess
 import uuid
 import zlib
 
+from nmtools import ToolError
 from nmtools.base import build_dir
-
-from .. import GuestError
 
 SECTOR = 512
 CHUNK = 1 << 20
@@ -32,7 +31,7 @@ def qemu_img(*arguments):
                           check=False, text=True, capture_output=True,
                           stdin=subprocess.DEVNULL)
     if done.returncode:
-        raise GuestError(f'qemu-img {arguments[0]}: {done.stderr.strip()}')
+        raise ToolError(f'qemu-img {arguments[0]}: {done.stderr.strip()}')
 
 
 def _partition_of(image):
@@ -105,7 +104,7 @@ def replace_once(path, old, new):
     with open(path, 'r+b') as image:
         data = image.read()
         if data.count(old) != 1:
-            raise GuestError(f'{path}: {old!r} is there '
-                             f'{data.count(old)} times, not once')
+            raise ToolError(f'{path}: {old!r} is there '
+                            f'{data.count(old)} times, not once')
         image.seek(data.index(old))
         image.write(new)

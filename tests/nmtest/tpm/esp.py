@@ -8,7 +8,8 @@ and no root."""
 import os
 import shutil
 
-from .. import GuestError
+from nmtools import ToolError
+
 from ..kit import Unavailable, kit_file, run_script
 
 PROGRAMS = {'x86_64': 'BOOTX64.EFI', 'aarch64': 'BOOTAA64.EFI'}
@@ -41,7 +42,7 @@ def environment(words):
     """GRUB's environment block."""
     text = f'# GRUB Environment Block\nwords={words}\n'.encode()
     if len(text) > ENVIRONMENT_SIZE or '\\' in words or '\n' in words:
-        raise GuestError(f'not possible as a kernel command line: {words}')
+        raise ToolError(f'not possible as a kernel command line: {words}')
     return text + b'#' * (ENVIRONMENT_SIZE - len(text))
 
 

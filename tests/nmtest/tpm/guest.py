@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: nearmetal contributors
-"""A guest with swtpm, for tests: the tools' classes with errors of tests."""
+"""A guest with swtpm, for tests."""
 
 import json
 import os
@@ -17,7 +17,6 @@ from nmtools.tpm import machine
 from nmtools.tpm.proxy import Proxy
 from nmtools.tpm.swtpm import Swtpm
 
-from .. import GuestError
 from ..kit import Unavailable
 from ..testing import Skip, patched_qemu
 from .esp import make_tpm_kit, tpm_kit_file
@@ -221,13 +220,3 @@ class Guest(Running):
         if self.tpm.process:
             self.tpm.cont()
         self.tpm.close()
-
-
-def told(test):
-    """The tools' errors as those of a test."""
-    def wrapped(checks):
-        try:
-            test(checks)
-        except ToolError as error:
-            raise GuestError(str(error)) from error
-    return wrapped

@@ -12,7 +12,7 @@ from .. import ROOT
 from ..testing import run
 from .diskimage import make_image, qemu_img, replace_once
 from .esp import make_esp
-from .guest import BOOT, need_tpm_guest, told, tpm_folder, words
+from .guest import BOOT, need_tpm_guest, tpm_folder, words
 
 ARCHES = ('x86_64', 'aarch64')
 # All registers have been read once, so nothing will be measured any more
@@ -101,4 +101,4 @@ def test(checks):
 
 def main():
     run('Boots disk images with scripts/measured-boot and compares the boots.',
-        told(test))
+        test)

@@ -9,12 +9,12 @@ import dataclasses
 import os
 import subprocess
 
+from nmtools import ToolError
 from nmtools.tpm import eventlog, machine, pcrs
 
-from .. import GuestError
 from ..testing import run
 from .esp import esp_options, make_esp, tpm_kit_file
-from .guest import DEADLINE, Guest, need_tpm_guest, told, tpm_folder, words
+from .guest import DEADLINE, Guest, need_tpm_guest, tpm_folder, words
 
 BANKS = {'sha1', 'sha256'}
 REBOOTS = 3
@@ -236,8 +236,8 @@ class Tester:
         def done():
             state.update(source.cmd('query-migrate'))
             if state.get('status') in ('failed', 'cancelled'):
-                raise GuestError('the migration failed: '
-                                 + state.get('error-desc', 'no reason given'))
+                raise ToolError('the migration failed: '
+                                + state.get('error-desc', 'no reason given'))
             return state.get('status') == 'completed'
         source.boot.wait(done, DEADLINE, 'the migration is complete')
 
@@ -278,4 +278,4 @@ def test(checks, arch):
 def main(arch):
     run(f'Boots an {arch} guest through UEFI and GRUB with swtpm, and checks '
         'registers and event log, over reboots and a migration.',
-        told(lambda checks: test(checks, arch)))
+        lambda checks: test(checks, arch))

@@ -11,7 +11,7 @@ from nmtools.tpm.machine import find_firmware
 
 from ..testing import run
 from .esp import esp_options, make_esp
-from .guest import (DEADLINE, Guest, direct_options, need_tpm_guest, told,
+from .guest import (DEADLINE, Guest, direct_options, need_tpm_guest,
                     tpm_folder, words)
 
 ARCH = 'aarch64'
@@ -162,4 +162,4 @@ def test(checks):
 
 def main():
     run('Looks from an aarch64 guest at Physical Presence Interface and '
-        'interrupt of a TPM.', told(test))
+        'interrupt of a TPM.', test)

@@ -5,7 +5,8 @@
 import os
 import re
 
-from .. import SuiteError
+from nmtools import ToolError
+
 from ..daemons import Refused
 from ..nested import BOOTED, add_domain, results
 from ..suite import case, check, expect
@@ -47,8 +48,8 @@ def seen(env, name):
     firmware = nested.lines(name, 'firmware')
     found = re.search(r"vendor='(.*?)' product='(.*?)'", '\n'.join(firmware))
     if not found:
-        raise SuiteError('the firmware has seen no SCSI disk',
-                         '\n'.join(firmware[-8:]))
+        raise ToolError('the firmware has seen no SCSI disk',
+                        '\n'.join(firmware[-8:]))
     check(BOOTED in firmware, 'the firmware could not read from the disk')
     blocks, _, kind = nested.answers(name)
     expect(blocks[0]['inserted']['image']['filename'], NESTED[name][1],
@@ -97,7 +98,7 @@ def rdm_physical_other(env):
         if 'scsi-block' not in error.log + str(error):
             raise
         return f'refused, as it must be (a loop device): {said(error)}'
-    raise SuiteError('a loop device passed for a SCSI disk')
+    raise ToolError('a loop device passed for a SCSI disk')
 
 
 def said(error):

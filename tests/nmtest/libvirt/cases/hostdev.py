@@ -5,7 +5,9 @@
 import re
 import time
 
-from .. import SuiteError, libvirt_refuses
+from nmtools import ToolError
+
+from .. import libvirt_refuses
 from ..suite import case, check, expect, refused
 
 FIRMWARE_SECONDS = 120
@@ -75,8 +77,8 @@ def relocated(guest):
                     check(2 in bars, f'no BAR 2 for MSI-X, only {bars}')
                     return f'MSI-X in BAR 2 (query-pci){STAND_IN}'
         time.sleep(0.2)
-    raise SuiteError(f'the device is not in query-pci after '
-                     f'{FIRMWARE_SECONDS} seconds')
+    raise ToolError(f'the device is not in query-pci after '
+                    f'{FIRMWARE_SECONDS} seconds')
 
 
 def every_device(devices):
@@ -120,8 +122,8 @@ def hostdev_numa(env):
     guest = env.domain(devices=hostdev('0000:03:10.0', "<numa node='0'/>"))
     guest.define()
     if "<numa node='0'" in guest.on('dumpxml'):
-        raise SuiteError('libvirt took <numa> and this case does not know '
-                         'what it does with it')
+        raise ToolError('libvirt took <numa> and this case does not know '
+                        'what it does with it')
     raise libvirt_refuses(f"the literal text is no XML: {text.strip()}; <numa "
                           "node='0'/>, which is of openEuler's libvirt, is "
                           'not in dumpxml any more. See the next two settings')

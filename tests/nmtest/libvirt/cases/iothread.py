@@ -7,7 +7,9 @@ import os
 import re
 import time
 
-from .. import SuiteError, host_cannot
+from nmtools import ToolError
+
+from .. import host_cannot
 from ..suite import case, check, expect, refused
 
 SECTION = 'I/O Thread Configuration'
@@ -184,5 +186,5 @@ def vq_mapping(env):
     expect(seen, {'iothread1': [0, 2], 'iothread2': [1, 3]}, 'the mapping')
     shown = guest.get(guest.device(words['id']), 'iothread-vq-mapping')
     if {entry['iothread']: entry['vqs'] for entry in shown} != seen:
-        raise SuiteError(f'QEMU shows another mapping: {shown}')
+        raise ToolError(f'QEMU shows another mapping: {shown}')
     return f'qom-get: {seen}'

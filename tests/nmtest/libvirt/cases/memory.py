@@ -5,7 +5,9 @@
 import os
 import re
 
-from .. import SuiteError, host_cannot, libvirt_refuses
+from nmtools import ToolError
+
+from .. import host_cannot, libvirt_refuses
 from ..daemons import Refused
 from ..nested import add_domain, results
 from ..suite import case, check, expect, refused
@@ -169,7 +171,7 @@ def tune(env, inner, what):
                     with open(os.path.join(folder, 'schemata'),
                               encoding='ascii') as schemata:
                         return 'schemata: ' + ' '.join(schemata.read().split())
-    raise SuiteError(f'no control group below resctrl has a thread of {pid}')
+    raise ToolError(f'no control group below resctrl has a thread of {pid}')
 
 
 def refuse_form(env, element, words):

@@ -11,10 +11,11 @@ import subprocess
 import tempfile
 import time
 
-from ... import GuestError
+from nmtools import ToolError
+
 from ...kit import kit_file
 from ...x509 import Authority
-from .. import SuiteError, Unmet, host_cannot, libvirt_refuses
+from .. import Unmet, host_cannot, libvirt_refuses
 from ..daemons import Refused, reason
 from ..env import agent_of
 from ..suite import case, check, expect, refused
@@ -59,7 +60,7 @@ def run_tool(*command, text=None):
     done = subprocess.run(command, input=text, text=True, capture_output=True,
                           check=False)
     if done.returncode:
-        raise SuiteError(f'{command[0]}: {done.stderr.strip()}')
+        raise ToolError(f'{command[0]}: {done.stderr.strip()}')
     return done.stdout
 
 
@@ -97,8 +98,8 @@ def authenticate(env, uri):
             env.libvirt.logs())
         if logged:
             raise libvirt_refuses(logged.group(1))
-        raise SuiteError(f'the right password is refused: {reason(text)}',
-                         env.libvirt.logs())
+        raise ToolError(f'the right password is refused: {reason(text)}',
+                        env.libvirt.logs())
     status, text = connect(env, 'wrong one', uri)
     check(status, 'a wrong password is accepted')
     check('auth' in text.lower(), f'another error: {reason(text)}')
@@ -136,8 +137,6 @@ def certificates(env):
                           for kind in ('server', 'client'))
     except OSError as error:
         raise host_cannot(f'certificates cannot be made: {error}') from None
-    except GuestError as error:
-        raise SuiteError(str(error)) from None
     for name in ('ca-cert', 'client-cert', 'client-key'):
         os.symlink(f'{client}/{name}.pem',
                    f'{client}/{name.replace("-", "")}.pem')
@@ -237,8 +236,8 @@ def wait_for_agent(guest, log):
             with open(log, encoding='utf-8', errors='replace') as file:
                 console = file.read()
             if 'ended with status' in console or time.monotonic() > end:
-                raise SuiteError(f'no agent: {error}',
-                                 console[-600:]) from error
+                raise ToolError(f'no agent: {error}',
+                                console[-600:]) from error
             time.sleep(1)
 
 
