@@ -65,16 +65,22 @@ class Ratio:
         return f'{self.mean:.3f} ({self.low:.3f} to {self.high:.3f})'
 
 
+def interval(values):
+    """The mean, and half of its 95 % interval, infinite with one value."""
+    half = math.inf
+    if len(values) > 1:
+        t = T95[len(values) - 2] if len(values) - 2 < len(T95) else 2.0
+        half = t * statistics.stdev(values) / math.sqrt(len(values))
+    return statistics.mean(values), half
+
+
 def ratio(samples, others, key):
     """Of @samples over @others, the n-th with the n-th; None without any."""
     logs = [math.log(a[key] / b[key]) for a, b in zip(samples, others)
             if a[key] and b[key]]
     if not logs:
         return None
-    mean, half = statistics.mean(logs), math.inf
-    if len(logs) > 1:
-        t = T95[len(logs) - 2] if len(logs) - 2 < len(T95) else 2.0
-        half = t * statistics.stdev(logs) / math.sqrt(len(logs))
+    mean, half = interval(logs)
     return Ratio(math.exp(mean), math.exp(mean - half), math.exp(mean + half))
 
 

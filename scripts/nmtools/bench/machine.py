@@ -2,17 +2,17 @@
 # SPDX-FileCopyrightText: nearmetal contributors
 """A QEMU under the driver, for one config and one kind of workload."""
 
-import ctypes
-import json
 import os
 import select
-import signal
 import socket
 import subprocess
 import tempfile
 import time
 
 from .. import ToolError
+from ..qmp import Monitor
+from ..running import die_with_parent
+from ..stop import Stop
 from . import ROOT
 
 PROGRAMS = ROOT / 'build/dev/iothread-tuning/bench'
@@ -20,10 +20,6 @@ DEADLINE = 30           # seconds for an answer; the driver gives up in 10
 DISK_BYTES = 64 << 20
 SLOT = 4
 BYSTANDER_SLOT = 8
-
-
-def _die_with_parent():
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)      # PR_SET_PDEATHSIG
 
 
 class Machine:
@@ -77,8 +73,12 @@ class Machine:
             '-mon', 'chardev=qmp,mode=control']
 
     def _start_copy(self):
-        self._qmp('blockdev-backup', job_id='copy', device='from', target='to',
-                  sync='full', x_perf={'max-workers': 1, 'max-chunk': 65536})
+        try:
+            Monitor('the monitor', Stop(), self._monitor).cmd(
+                'blockdev-backup', job_id='copy', device='from', target='to',
+                sync='full', x_perf={'max-workers': 1, 'max-chunk': 65536})
+        except ToolError as error:
+            self._fail(str(error))
 
     def _nbd(self):
         """Beside a disk whose server does not answer.
@@ -92,7 +92,7 @@ class Machine:
                   '--export', 'nbd,id=e,node-name=n,name=n,writable=on']
         self._helpers.append(subprocess.Popen(
             server, stdin=subprocess.DEVNULL, stdout=self._stderr,
-            stderr=self._stderr, preexec_fn=_die_with_parent))
+            stderr=self._stderr, preexec_fn=die_with_parent))
         self._wait_for_socket()
         return self._pci() + [
             '-blockdev', 'nbd,node-name=stuck,export=n,server.type=unix,'
@@ -185,27 +185,6 @@ class Machine:
         except OSError:
             self._fail('the driver ended')
         return self._expect(word)
-
-    def _qmp(self, command, **arguments):
-        """Answers come in order; events are skipped."""
-        if not hasattr(self, '_lines'):
-            self._monitor.settimeout(DEADLINE)
-            self._lines = self._monitor.makefile('rw')
-            self._qmp('qmp_capabilities')
-        arguments = {k.replace('_', '-'): v for k, v in arguments.items()}
-        try:
-            self._lines.write(json.dumps({'execute': command,
-                                          'arguments': arguments}) + '\n')
-            self._lines.flush()
-            for line in self._lines:
-                answer = json.loads(line)
-                if 'error' in answer:
-                    self._fail(f"{command}: {answer['error']['desc']}")
-                if 'return' in answer:
-                    return answer['return']
-        except OSError:
-            pass
-        self._fail(f'{command}: no answer')
 
     def slice(self, warm, seconds, seed, record=None):
         """Figures of @seconds of the workload; paused before and after."""
