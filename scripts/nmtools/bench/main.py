@@ -20,9 +20,9 @@ import sys
 import tempfile
 import time
 
-from .. import ToolError, WrongArgument, base
+from .. import ToolError, WrongArgument, base, picture
 from ..command import Parser, number
-from . import ROOT, configs, plot, report
+from . import ROOT, chart, configs, report
 from .machine import PROGRAMS
 from .runner import (LatencyHeld, Progress, Runner, configs_of, measure,
                      no_samples)
@@ -207,8 +207,8 @@ def write_all(args, out, machine, workloads, samples, progress):
     report.write_csv(os.path.join(out, 'bench.csv'), workloads, samples)
     if args.no_plots:
         pass
-    elif plot.available():
-        plot.draw(out, workloads, samples)
+    elif picture.available():
+        chart.draw(out, workloads, samples)
     else:
         progress.line('no pictures: apt-get install python3-matplotlib')
     print(f"{machine['minutes']} minutes; cpu_dma_latency "

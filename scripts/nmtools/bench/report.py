@@ -4,26 +4,15 @@
 
 import csv
 import json
-import os
-import sys
 
-from . import configs as cfg, figures
+from ..table import colour, decimal, lines, paint
+from . import configs as cfg
+from . import figures
 
 HEADS = ('config', 'kIOPS', '+-%', 'added us', 'p99 us', 'CPU %', 'us/req',
          'kicks/req', 'IOPS ratio (95 %)', 'CPU ratio (95 %)')
 NAMES = {'iops': 'IOPS', 'cpu_us': 'CPU/request', 'cpu_percent': 'CPU'}
 COLOURS = {'reached': 32, 'not reached': 31, 'inconclusive': 33}
-
-
-def paint(text, code):
-    if (sys.stdout.isatty() and not os.environ.get('NO_COLOR')
-            and os.environ.get('TERM', 'dumb') != 'dumb'):
-        return f'\033[{code}m{text}\033[0m'
-    return text
-
-
-def _number(value, digits):
-    return '-' if value is None else f'{value:.{digits}f}'
 
 
 def cpu_key(workload):
@@ -36,23 +25,15 @@ def _row(workload, label, mine, first):
         return figures.median(mine, key)
 
     iops = med('iops')
-    row = [label, _number(iops / 1e3, 2),
-           _number(figures.spread(mine, 'iops'), 1),
-           _number(med('added_us'), 1), _number(med('p99_us'), 1),
-           _number(med('cpu_percent'), 1), _number(med('cpu_us'), 2),
-           _number(med('kicks'), 3)]
+    row = [label, decimal(iops / 1e3, 2),
+           decimal(figures.spread(mine, 'iops'), 1),
+           decimal(med('added_us'), 1), decimal(med('p99_us'), 1),
+           decimal(med('cpu_percent'), 1), decimal(med('cpu_us'), 2),
+           decimal(med('kicks'), 3)]
     for key in ('iops', cpu_key(workload)):
         value = figures.ratio(mine, first, key) if mine is not first else None
         row.append(str(value) if value else '')
     return row
-
-
-def _aligned(rows):
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    for row in rows:
-        cells = [cell.ljust(w) if i in (0, 8, 9) else cell.rjust(w)
-                 for i, (cell, w) in enumerate(zip(row, widths))]
-        yield '  ' + '  '.join(cells).rstrip()
 
 
 def verdicts(workload, samples):
@@ -79,15 +60,16 @@ def print_table(workloads, samples):
         if not first:
             missed.append(workload.name)
             continue
-        print(f'{paint(workload.name, 1)}: {workload.what}; '
+        print(f'{paint(workload.name, 1, colour())}: {workload.what}; '
               f"{len(first)} repetition{'' if len(first) == 1 else 's'}")
-        rows = [list(HEADS)] + [_row(workload, label, some, first)
-                                for label, some in mine.items()]
-        print('\n'.join(_aligned(rows)))
+        rows = [_row(workload, label, some, first)
+                for label, some in mine.items()]
+        for line in lines(HEADS, rows, left=(0, 8, 9)):
+            print('  ' + line)
         for v in verdicts(workload, mine):
             print(f"  {v['config']}: {NAMES[v['target'].metric]} "
                   f"{v['target']}: {v['ratio'] or 'no ratio'}: "
-                  + paint(v['verdict'], COLOURS[v['verdict']]))
+                  + paint(v['verdict'], COLOURS[v['verdict']], colour()))
         print()
     if missed:
         print(f"not measured, no time was left: {', '.join(missed)}")

@@ -9,7 +9,9 @@ import sys
 import time
 from contextlib import ExitStack
 
-from . import configs as cfg, figures
+from .. import table
+from . import configs as cfg
+from . import figures
 from .machine import Machine
 
 # Signs of somebody else on the machine: the spinning driver lost so much of its
@@ -26,8 +28,7 @@ class Progress:
     """One line on standard error, rewritten on a terminal."""
 
     def __init__(self):
-        self._tty = (sys.stderr.isatty()
-                     and os.environ.get('TERM', 'dumb') != 'dumb')
+        self._tty = table.terminal(sys.stderr)
         self._width = 0
 
     def __call__(self, text):

@@ -3,10 +3,9 @@
 """A picture of a sweep: rate against CPU for each request, a point a setting.
 """
 
-import importlib
 import os
 
-from .. import ToolError, WrongArgument
+from .. import ToolError, WrongArgument, picture
 from . import sweep
 
 BASE, OTHER, FRONT, BEST = '#000000', '#bbbbbb', '#4477aa', '#cc6677'
@@ -14,19 +13,13 @@ BASE, OTHER, FRONT, BEST = '#000000', '#bbbbbb', '#4477aa', '#cc6677'
 
 def check(path):
     """Before the long work: can the picture be drawn at all?"""
-    if not path.endswith(('.svg', '.png')):
+    if not path.endswith(picture.FORMATS):
         raise WrongArgument(
             '--plot needs a file name that ends with .svg or .png')
     folder = os.path.dirname(os.path.abspath(path))
     if not os.access(folder, os.W_OK):
         raise ToolError(f'--plot: cannot write to the folder {folder}')
-    try:
-        import matplotlib
-        matplotlib.use('Agg')
-        importlib.import_module('matplotlib.pyplot')
-    except (ImportError, OSError):
-        raise ToolError('--plot needs the package python3-matplotlib; '
-                        'apt-get install it or leave out --plot') from None
+    picture.check()
 
 
 def _shade(verdict, result):
@@ -87,10 +80,4 @@ def draw(path, result):
     axes.spines[['top', 'right']].set_visible(False)
     axes.legend(loc='lower left', bbox_to_anchor=(0, 1), fontsize=8,
                 frameon=False)
-    figure.tight_layout()   # with the names
-    try:
-        figure.savefig(path)
-    except OSError as error:
-        raise ToolError(f'{path}: {error.strerror}') from error
-    finally:
-        pyplot.close(figure)
+    picture.save(figure, path)

@@ -72,10 +72,8 @@ def table_lines(result):
     rate, cost, _ = UNITS[result.unit]
     heads = ('SETTING', rate, '+-%', cost, '+-%', 'GAIN %', 'NOISE %',
              'HIT %', 'WASTED %', '')
-    cells = table.align(heads, [_row(v, result) for v in result.found])
-    lines = ['  '.join(line[:-1] + [line[-1].strip()]).rstrip()
-             for line in cells]
-    return lines + [
+    return table.lines(heads, [_row(v, result) for v in result.found],
+                       left=(0, len(heads) - 1)) + [
         f'{rate} and CPU are medians, +- their spread; GAIN is by the goal '
         f"'{result.goal}',", 'against the same round as it is, and counts '
         'where it is larger than NOISE']

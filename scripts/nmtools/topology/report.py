@@ -213,9 +213,9 @@ def report(given, seen, without_acpi):
 def print_table(rows, notes, with_guest):
     heads = ['WHAT', 'GIVEN', 'SEEN', 'RESULT']
     columns = 4 if with_guest else 2
-    for line in table.align(heads[:columns], [row[:columns] for row in rows],
-                            left=columns):
-        print('  '.join(line).rstrip())
+    print('\n'.join(table.lines(heads[:columns],
+                                [row[:columns] for row in rows],
+                                left=range(columns))))
     for note in notes:
         print('  ' + note)
 

@@ -72,8 +72,7 @@ def lines(banks, replayed, events=()):
              mark(banks, replayed, n, events)]
             for n in range(eventlog.REGISTERS)]
     heads = ['PCR', *[name.upper() for name in banks], '']
-    return ['  '.join(row).rstrip() for row in
-            table.align(heads, rows, left=len(heads))]
+    return table.lines(heads, rows, left=range(len(heads)))
 
 
 # --- as JSON ----------------------------------------------------------------

@@ -2,12 +2,9 @@
 # SPDX-FileCopyrightText: nearmetal contributors
 """A picture of I/O rate and IOThread CPU per step."""
 
-import importlib
 import os
 
-from nmtools import ToolError
-
-FORMATS = ('.svg', '.png')
+from nmtools import ToolError, picture
 
 
 def check(path):
@@ -15,13 +12,7 @@ def check(path):
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
         raise ToolError(f'--plot: the folder {folder} does not exist')
-    try:
-        import matplotlib
-        matplotlib.use('Agg')
-        importlib.import_module('matplotlib.pyplot')
-    except (ImportError, OSError):
-        raise ToolError('--plot needs the package python3-matplotlib; '
-                        'apt-get install it or leave out --plot') from None
+    picture.check()
 
 
 def draw(path, outcomes, result):
@@ -41,10 +32,4 @@ def draw(path, outcomes, result):
     axes[1].tick_params(axis='x', labelsize=8)
     figure.suptitle('One guest, tuned while it runs '
                     f"({result['arch']}, {result['accel']})")
-    figure.tight_layout()
-    try:
-        figure.savefig(path)
-    except OSError as error:
-        raise ToolError(f'{path}: {error.strerror}') from error
-    finally:
-        pyplot.close(figure)
+    picture.save(figure, path)

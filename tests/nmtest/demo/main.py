@@ -10,16 +10,22 @@ import os
 import sys
 import time
 
-from nmtools import ToolError
+from nmtools import ToolError, picture, table
 from nmtools.base import add_option
+from nmtools.command import Parser
 
 from .. import ARCHES, kit, session, shown
 from ..machine import Machine
-from . import chart, steps, table
+from . import chart, steps
 
 PROGRAM = 'demo'
+GOOD, BAD = 32, 31       # green, red
 HEADS = ('STEP', 'DEPTH', 'REQUESTED', 'EFFECTIVE', 'IO/S', 'POLL HITS',
          'MISSES', 'BATCH', 'CPU %', '')
+
+
+def painted(text, code):
+    return table.paint(text, code, table.colour())
 
 
 def say(text):
@@ -31,13 +37,6 @@ def seconds(text):
     if not 0.1 <= value <= 3600:
         raise argparse.ArgumentTypeError('must be from 0.1 to 3600')
     return value
-
-
-class Parser(argparse.ArgumentParser):
-    """Errors on one line."""
-
-    def error(self, message):
-        self.exit(2, f'{PROGRAM}: error: {message} (see {PROGRAM} -h)\n')
 
 
 def parse():
@@ -60,7 +59,7 @@ def parse():
     parser.add_argument('--json', action='store_true',
                         help='print the results as JSON')
     options = parser.parse_args()
-    if options.plot is not None and not options.plot.endswith(chart.FORMATS):
+    if options.plot is not None and not options.plot.endswith(picture.FORMATS):
         parser.error('--plot needs a file name that ends with .svg or .png')
     return options
 
@@ -89,10 +88,10 @@ def row(outcome):
 
 
 def print_table(outcomes):
-    lines = table.format_table(HEADS, [row(outcome) for outcome in outcomes])
-    print(table.paint(lines[0], 1))
+    lines = table.value_lines(HEADS, [row(outcome) for outcome in outcomes])
+    print(painted(lines[0], 1))
     for line, outcome in zip(lines[1:], outcomes):
-        print(table.bad(line) if outcome.failures else line)
+        print(painted(line, BAD) if outcome.failures else line)
     print('defaults in the order poll-max-ns, poll-grow, poll-shrink, '
           'aio-max-batch; CPU % is of the IOThread')
 
@@ -150,15 +149,14 @@ def report(options, outcomes, result):
         print_table(outcomes)
         for outcome in outcomes:
             for failure in outcome.failures:
-                print(table.bad(f'{outcome.step.name}: {failure}'))
+                print(painted(f'{outcome.step.name}: {failure}', BAD))
     if not result['statistics']:
         say('this QEMU has no IOThread statistics: n/a in their columns')
     if options.plot:
         chart.draw(options.plot, outcomes, result)
         say(f'{options.plot} drawn')
     if not options.json:
-        paint = table.good if result['ok'] else table.bad
-        print(paint(f'{PROGRAM}: {text}'))
+        print(painted(f'{PROGRAM}: {text}', GOOD if result['ok'] else BAD))
     return 0 if result['ok'] else 1
 
 

@@ -6,6 +6,8 @@ import json
 import sys
 import time
 
+from nmtools import table
+
 from ..testing import SKIPPED
 
 COLUMNS = (('case', 'case'), ('controller', 'controller'),
@@ -55,13 +57,11 @@ class Results:
         columns = [(key, title) for key, title in COLUMNS
                    if any(figure.get(key) is not None
                           for figure in self.figures)]
-        rows = [[title for _, title in columns]]
-        for figure in self.figures:
-            rows.append([_shown(figure.get(key)) for key, _ in columns])
-        widths = [max(map(len, column)) for column in zip(*rows)]
-        for row in rows:
-            print('  '.join(text.ljust(width) for text, width
-                            in zip(row, widths)).rstrip(), file=self._out)
+        rows = [[_shown(figure.get(key)) for key, _ in columns]
+                for figure in self.figures]
+        print('\n'.join(table.lines([title for _, title in columns], rows,
+                                    left=range(len(columns)))),
+              file=self._out)
 
     def finish(self):
         """The tables and the last line; the exit status."""

@@ -9,11 +9,10 @@ import re
 import subprocess
 import sys
 
-from nmtools import ToolError
+from nmtools import ToolError, table
 from nmtools.tpm.machine import find_firmware
 
 from .. import ARCHES, session
-from ..demo import table
 from ..kit import find_qemu
 from .esp import make_tpm_kit
 from .guest import BOOT, Guest, direct_options, tpm_folder
@@ -108,7 +107,7 @@ def main():
     if options.json:
         print(json.dumps(rows, indent=1))
     else:
-        for line in table.format_table(HEADS, [tuple(row.values())
+        for line in table.value_lines(HEADS, [tuple(row.values())
                                                for row in rows]):
             print(line)
     return 0

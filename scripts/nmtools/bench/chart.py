@@ -4,21 +4,13 @@
 
 import os
 
+from .. import picture
 from . import figures
 from .report import cpu_key
 
 SHADES = ['#4477aa', '#cc6677', '#228833', '#ccbb44', '#66ccee', '#aa3377',
           '#999999', '#ee8866']
-
-
-def available():
-    try:
-        import matplotlib
-        matplotlib.use('Agg')
-        import matplotlib.pyplot    # noqa: F401
-    except (ImportError, OSError):
-        return False
-    return True
+DPI = 110
 
 
 def _draw(axes, workload, samples):
@@ -45,12 +37,6 @@ def _draw(axes, workload, samples):
     axes.spines[['top', 'right']].set_visible(False)
 
 
-def _save(pyplot, figure, path):
-    figure.tight_layout()
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)
-
-
 def draw(folder, workloads, samples):
     """Writes NAME.png for each workload, and all.png; returns the paths."""
     from matplotlib import pyplot
@@ -61,7 +47,7 @@ def draw(folder, workloads, samples):
         _draw(axes, workload, samples[workload.name])
         axes.legend(fontsize=8)
         paths.append(os.path.join(folder, workload.name + '.png'))
-        _save(pyplot, figure, paths[-1])
+        picture.save(figure, paths[-1], dpi=DPI)
     if len(workloads) > 1:
         columns = min(4, len(workloads))
         rows = -(-len(workloads) // columns)
@@ -73,5 +59,5 @@ def draw(folder, workloads, samples):
             _draw(axes, workload, samples[workload.name])
         grid.flat[0].legend(fontsize=7)
         paths.append(os.path.join(folder, 'all.png'))
-        _save(pyplot, figure, paths[-1])
+        picture.save(figure, paths[-1], dpi=DPI)
     return paths
