@@ -31,24 +31,23 @@ class Checks:
         return good
 
 
-def patched_qemu(arch):
-    """The rebuilt binary; NEARMETAL_QEMU_<arch> names another one."""
-    named = os.environ.get(f'NEARMETAL_QEMU_{arch}')
+def _qemu(arch, variable, obj, *options):
+    named = os.environ.get(f'{variable}_{arch}')
     if named:
         check_executable(named)
         return os.path.abspath(named)
-    build()
-    return qemu_binary(arch)
+    build(*options)
+    return qemu_binary(arch, obj)
+
+
+def patched_qemu(arch):
+    """The rebuilt binary; NEARMETAL_QEMU_<arch> names another one."""
+    return _qemu(arch, 'NEARMETAL_QEMU', 'obj')
 
 
 def stock_qemu(arch):
-    """The same QEMU without the extensions."""
-    named = os.environ.get(f'NEARMETAL_STOCK_QEMU_{arch}')
-    if named:
-        check_executable(named)
-        return os.path.abspath(named)
-    build('--stock')
-    return qemu_binary(arch, 'stock-obj')
+    """The same without the extensions, or NEARMETAL_STOCK_QEMU_<arch>."""
+    return _qemu(arch, 'NEARMETAL_STOCK_QEMU', 'stock-obj', '--stock')
 
 
 def need_kit(arch):

@@ -30,16 +30,16 @@ def until(condition, what):
         time.sleep(0.02)
 
 
-def tool(program, *args, environment=None):
+def tool(program, *args, environment=None, deadline=DEADLINE):
     """Run a tool to its end: status, stdout, stderr."""
     try:
         done = subprocess.run([program, *args], check=False, text=True,
-                              stdin=subprocess.DEVNULL, timeout=DEADLINE,
+                              stdin=subprocess.DEVNULL, timeout=deadline,
                               capture_output=True,
                               env={**os.environ, **(environment or {})})
     except subprocess.TimeoutExpired:
         raise ToolError(f"'{os.path.basename(program)} {' '.join(args)}' did "
-                        f'not end within {DEADLINE} seconds') from None
+                        f'not end within {deadline} seconds') from None
     return done.returncode, done.stdout, done.stderr
 
 
@@ -54,11 +54,14 @@ def one_line(program, err, words):
 class Running:
     """A tool under way, to be disturbed."""
 
-    def __init__(self, program, *args):
+    deadline = DEADLINE
+
+    def __init__(self, program, *args, **options):
+        self.program = os.path.basename(program)
         self._log = tempfile.TemporaryFile('w+')
         self.process = subprocess.Popen([program, *args], stdout=self._log,
                                         stderr=self._log,
-                                        stdin=subprocess.DEVNULL)
+                                        stdin=subprocess.DEVNULL, **options)
 
     def text(self):
         self._log.seek(0)
@@ -70,10 +73,10 @@ class Running:
     def wait(self):
         """The exit status and all output."""
         try:
-            return self.process.wait(DEADLINE), self.text()
+            return self.process.wait(self.deadline), self.text()
         except subprocess.TimeoutExpired:
-            raise ToolError('a tool did not end within '
-                            f'{DEADLINE} seconds', self.text()) from None
+            raise ToolError(f'{self.program} did not end within '
+                            f'{self.deadline} seconds', self.text()) from None
 
     def __enter__(self):
         return self

@@ -4,29 +4,20 @@
 
 import glob
 import os
-import signal
-import subprocess
-import tempfile
 import time
 
 from nmtools import ToolError
 
 from .. import ROOT
+from ..tool import Running, tool
 
 DEMO = os.path.join(ROOT, 'scripts', 'demo')
 DEADLINE = 300
 
 
-def demo(*args, deadline=DEADLINE):
+def demo(*args):
     """Run the demo to its end: status, stdout, stderr."""
-    try:
-        result = subprocess.run([DEMO, *args], check=False, text=True,
-                                stdin=subprocess.DEVNULL, timeout=deadline,
-                                capture_output=True)
-    except subprocess.TimeoutExpired:
-        raise ToolError(f"'demo {' '.join(args)}' did not end within "
-                        f'{deadline} seconds') from None
-    return result.returncode, result.stdout, result.stderr
+    return tool(DEMO, *args, deadline=DEADLINE)
 
 
 def children(pid):
@@ -61,20 +52,14 @@ def gone(pid, deadline=60):
     return True
 
 
-class RunningDemo:
+class RunningDemo(Running):
     """A demo under way, to be disturbed."""
 
-    def __init__(self, *args, **environment):
-        self.log = tempfile.TemporaryFile('w+')
-        self.process = subprocess.Popen(
-            [DEMO, *args], stdin=subprocess.DEVNULL, stdout=self.log,
-            stderr=self.log, start_new_session=True,
-            env={**os.environ, **environment})
+    deadline = DEADLINE
 
-    def text(self):
-        self.log.flush()
-        self.log.seek(0)
-        return self.log.read()
+    def __init__(self, *args, **environment):
+        super().__init__(DEMO, *args, start_new_session=True,
+                         env={**os.environ, **environment})
 
     def until(self, words):
         """Wait for a text; the demo must not end before."""
@@ -93,22 +78,3 @@ class RunningDemo:
         for pid in children(self.process.pid):
             return pid
         raise ToolError('the demo runs no QEMU', self.text())
-
-    def wait(self):
-        try:
-            return self.process.wait(DEADLINE)
-        except subprocess.TimeoutExpired:
-            raise ToolError('the demo did not end within '
-                            f'{DEADLINE} seconds', self.text()) from None
-
-    def close(self):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGKILL)
-            self.process.wait()
-        self.log.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_unused):
-        self.close()

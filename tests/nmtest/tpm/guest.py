@@ -162,6 +162,17 @@ class Watcher:
         self._monitor.close()
 
 
+class TpmTest:
+    """What the parts of a test share: an architecture, its QEMU, a folder."""
+
+    def __init__(self, checks, qemu, arch, folder):
+        self._checks = checks
+        self.qemu, self.arch, self.folder = qemu, arch, folder
+
+    def check(self, good, text, detail=''):
+        return self._checks.check(good, f'{self.arch}: {text}', detail)
+
+
 class Guest(Running):
     """swtpm, a proxy in between, and QEMU, named NAME in FOLDER."""
 
@@ -211,6 +222,16 @@ class Guest(Running):
 
     def cmd(self, name, **arguments):
         return self.boot.qmp.cmd(name, **arguments)
+
+    def migration_end(self):
+        """Wait for the end of a migration from here; what became of it."""
+        state = {}
+
+        def ended():
+            state.update(self.cmd('query-migrate'))
+            return state['status'] in ('failed', 'completed', 'cancelled')
+        self.boot.wait(ended, DEADLINE, 'the end of the migration')
+        return state
 
     def close(self):
         if self.boot:

@@ -12,7 +12,7 @@ from .. import ROOT
 from ..testing import run
 from .diskimage import make_image, qemu_img, replace_once
 from .esp import make_esp
-from .guest import BOOT, need_tpm_guest, tpm_folder, words
+from .guest import BOOT, TpmTest, need_tpm_guest, tpm_folder, words
 
 ARCHES = ('x86_64', 'aarch64')
 # All registers have been read once, so nothing will be measured any more
@@ -24,15 +24,8 @@ GOOD = re.compile(r'^\d+ events of the log, replayed, come to the registers '
 ALSO = {9, 10}
 
 
-class Tester:
+class Tester(TpmTest):
     """The tool, its QEMU and a folder."""
-
-    def __init__(self, checks, qemu, arch, folder):
-        self._checks = checks
-        self.qemu, self.arch, self.folder = qemu, arch, folder
-
-    def check(self, good, text, detail=''):
-        return self._checks.check(good, f'{self.arch}: {text}', detail)
 
     def path(self, name):
         return os.path.join(self.folder, name)

@@ -200,12 +200,7 @@ def at_migration(life):
     with target:
         stalls = [life.stall().begin(), life.stall(target.tpm).begin()]
         source.cmd('migrate', uri=f'unix:{link}')
-        state = {}
-
-        def ended():
-            state.update(source.cmd('query-migrate'))
-            return state['status'] in ('failed', 'completed', 'cancelled')
-        source.boot.wait(ended, DEADLINE, 'the end of the migration')
+        state = source.migration_end()
         for stall in stalls:
             stall.over()
         both = ', '.join(f'{stall.seconds:.0f}' for stall in stalls)

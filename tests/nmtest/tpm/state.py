@@ -13,7 +13,8 @@ from nmtools.base import build_dir
 from nmtools.tpm import commands, eventlog
 
 from ..testing import run
-from .guest import DEADLINE, Guest, direct_options, need_tpm_guest, tpm_folder
+from .guest import (DEADLINE, Guest, TpmTest, direct_options, need_tpm_guest,
+                    tpm_folder)
 from .loss import BRIEF_MS, DEVICES
 
 TAG = 'before'
@@ -25,15 +26,8 @@ LIMITS = f',start-timeout={BRIEF_MS},control-timeout={BRIEF_MS}'
 SOON = 60
 
 
-class Case:
-    """What the cases share: an architecture, its QEMU and a folder."""
-
-    def __init__(self, checks, qemu, arch, folder):
-        self._checks = checks
-        self.qemu, self.arch, self.folder = qemu, arch, folder
-
-    def check(self, good, text, detail=''):
-        self._checks.check(good, f'{self.arch}: {text}', detail)
+class Case(TpmTest):
+    """A guest whose backend has little time, and a disk for its state."""
 
     def guest(self, name, extra=()):
         return Guest(self.qemu, self.arch, self.folder, name,
@@ -137,12 +131,7 @@ def incoming(case, how):
                 {'capability': 'return-path', 'state': True}])
             source.cmd('migrate', uri=f'unix:{link}')
             told_by_target(case, how, target)
-        state = {}
-
-        def ended():
-            state.update(source.cmd('query-migrate'))
-            return state['status'] in ('failed', 'completed', 'cancelled')
-        source.boot.wait(ended, DEADLINE, 'the end of the migration')
+        state = source.migration_end()
         case.check(state['status'] == 'failed',
                    f'target with swtpm {how}: the migration fails', state)
         source.boot.wait(
