@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: nearmetal contributors
-"""Initramfs images of guests that do what the kit does not, and firmware for
-Arm ones."""
+"""Initramfs images of guests that do what the kit does not, and firmware."""
 
 import os
 import stat
 import subprocess
+import sys
 
 from nmtools import ToolError
 
-from . import ROOT
+from . import ROOT, shown
 from .kit import kit_file
 from .testing import Skip
 
 KIT = os.path.join(ROOT, 'tests', 'guest', 'kit')
+# What QEMU loads for a guest without display and disks of its own
+FIRMWARE = ('bios-256k.bin', 'kvmvapic.bin', 'linuxboot.bin',
+            'linuxboot_dma.bin')
+SHARES = ('/usr/share/seabios', '/usr/share/qemu', '/usr/share/ovmf')
 
 
 class Cpio:
@@ -90,6 +94,19 @@ def arm_firmware():
     if done.returncode:
         raise ToolError(done.stderr.strip())
     return done.stdout.strip()
+
+
+def add_firmware(archive, inner, folder='qemu/share'):
+    """What QEMU loads, from beside it or from the distribution."""
+    beside = os.path.join(os.path.dirname(inner), 'pc-bios')
+    for name in FIRMWARE:
+        for source in (beside, *SHARES):
+            path = os.path.join(source, name)
+            if os.path.exists(path):
+                archive.add_file(f'{folder}/{name}', path)
+                break
+        else:
+            print(f'note: no {name} for {shown(inner)}', file=sys.stderr)
 
 
 def make_initramfs(arch, folder, init):

@@ -10,9 +10,25 @@ import subprocess
 
 from nmtools import ToolError
 
+from .kit import kit_file
 from .program import output
 
 LINKS = re.compile(rb'\0depends=([^\0]*)\0')
+
+
+def cached_package(arch):
+    """The package that scripts/guest-kit has its kernel from."""
+    with open(kit_file(arch, 'version'), encoding='utf-8') as file:
+        names = [line.strip() for line in file
+                 if line.startswith('linux-image-')]
+    cache = os.environ.get('NEARMETAL_CACHE') or os.path.join(
+        os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'),
+        'nearmetal')
+    for path in glob.glob(os.path.join(glob.escape(cache), 'guest', '*', '*')):
+        if os.path.basename(path).replace('%3a', ':') == names[0] + '.deb':
+            return path
+    raise ToolError('the kernel package is not in the cache any more; run '
+                    'scripts/guest-kit --refresh')
 
 
 class Kernel:

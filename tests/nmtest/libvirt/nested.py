@@ -17,10 +17,9 @@ import time
 from nmtools import ToolError
 
 from .. import ROOT
-from ..initramfs import Cpio
-from ..kernel import Kernel
+from ..initramfs import Cpio, add_firmware
+from ..kernel import Kernel, cached_package
 from ..kit import kit_file
-from ..nested.build import add_firmware, cached_package
 from . import host_cannot
 from .domain import Domain
 from .space import ACCOUNTS

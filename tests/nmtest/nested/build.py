@@ -2,18 +2,15 @@
 # SPDX-FileCopyrightText: nearmetal contributors
 """The images of L1 and L2, put together from packages and binaries."""
 
-import glob
 import os
 import platform
 import subprocess
-import sys
 
 from nmtools import ToolError
 from nmtools.base import BASE, build_dir
 
-from .. import shown
-from ..initramfs import Cpio
-from ..kernel import Kernel
+from ..initramfs import Cpio, add_firmware
+from ..kernel import Kernel, cached_package
 from ..kit import Unavailable, find_qemu, kit_file, run_script
 from ..program import Program
 from ..testing import Skip, need_kit
@@ -21,25 +18,6 @@ from . import FOLDER
 
 MODULES = ('virtio_pci', 'virtio_console', 'vfio', 'vfio_iommu_type1',
            'vfio-pci')
-# What QEMU loads for a guest without display and disks of its own
-FIRMWARE = ('bios-256k.bin', 'kvmvapic.bin', 'linuxboot.bin',
-            'linuxboot_dma.bin')
-SHARES = ('/usr/share/seabios', '/usr/share/qemu', '/usr/share/ovmf')
-
-
-def cached_package(arch):
-    """The package that scripts/guest-kit has its kernel from."""
-    with open(kit_file(arch, 'version'), encoding='utf-8') as file:
-        names = [line.strip() for line in file
-                 if line.startswith('linux-image-')]
-    cache = os.environ.get('NEARMETAL_CACHE') or os.path.join(
-        os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'),
-        'nearmetal')
-    for path in glob.glob(os.path.join(glob.escape(cache), 'guest', '*', '*')):
-        if os.path.basename(path).replace('%3a', ':') == names[0] + '.deb':
-            return path
-    raise ToolError('the kernel package is not in the cache any more; run '
-                    'scripts/guest-kit --refresh')
 
 
 def _package_16k():
@@ -118,16 +96,3 @@ class Image:
         if 'vfio_pci' not in modules:
             raise ToolError(f'kernel {kernel.release} has no module vfio-pci')
         archive.add_modules(modules)
-
-
-def add_firmware(archive, inner, folder='qemu/share'):
-    """What QEMU loads, from beside it or from the distribution."""
-    beside = os.path.join(os.path.dirname(inner), 'pc-bios')
-    for name in FIRMWARE:
-        for source in (beside, *SHARES):
-            path = os.path.join(source, name)
-            if os.path.exists(path):
-                archive.add_file(f'{folder}/{name}', path)
-                break
-        else:
-            print(f'note: no {name} for {shown(inner)}', file=sys.stderr)

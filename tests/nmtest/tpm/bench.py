@@ -107,9 +107,8 @@ def main():
     if options.json:
         print(json.dumps(rows, indent=1))
     else:
-        for line in table.value_lines(HEADS, [tuple(row.values())
-                                               for row in rows]):
-            print(line)
+        print('\n'.join(table.value_lines(
+            HEADS, [tuple(row.values()) for row in rows])))
     return 0
 
 
