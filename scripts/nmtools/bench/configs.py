@@ -55,16 +55,16 @@ def parse(text):
     build, *properties = rest.split(',')
     if not sep or not label or not build:
         raise WrongArgument(f"--config '{text}': write LABEL=FOLDER"
-                         '[,PROPERTY=VALUE...]')
+                            '[,PROPERTY=VALUE...]')
     if label == OFF:
         raise WrongArgument(f"--config '{text}': the label {OFF} is taken; "
-                         'choose another')
+                            'choose another')
     if any(c in label for c in '/ \t'):
         raise WrongArgument(f"--config '{text}': no blanks or slashes in a label")
     for prop in properties:
         if '=' not in prop:
             raise WrongArgument(f"--config '{text}': '{prop}' is no "
-                             'PROPERTY=VALUE')
+                                'PROPERTY=VALUE')
     return Config(label, Path(BUILDS.get(build, build)).absolute(),
                   tuple(properties))
 

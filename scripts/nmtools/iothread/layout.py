@@ -96,9 +96,9 @@ def short_names(rows, width):
     for room in range(max(NAME_LEAST, width // 4), width + 1):
         ends = [table.shorten(name, room) for name in names]
         differ = ['..' + name[same:][:room - 2] for name in names]
-        for short in (ends, differ):
-            if len(set(short)) == len(set(names)):
-                return short
+        for shown in (ends, differ):
+            if len(set(shown)) == len(set(names)):
+                return shown
     return [table.shorten(name, width) for name in names]
 
 
