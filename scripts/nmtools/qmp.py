@@ -124,15 +124,16 @@ def _why(address, error):
 
 
 class Monitor:
-    """A QMP connection.  Every wait goes through STOP."""
+    """A QMP connection, also over a SOCK that is there, which ADDRESS is the
+    name of then.  Every wait goes through STOP."""
 
-    def __init__(self, address, stop):
+    def __init__(self, address, stop, sock=None):
         self.address = address
         self._stop = stop
         self._buffer = bytearray()
         self._id = 0
         self._farewell = ''
-        self._sock = _connect(address)
+        self._sock = sock or _connect(address)
         try:
             self._greet()
         except BaseException:

@@ -42,7 +42,6 @@ class Running:
 class Emulator(Running):
     """A QEMU: start() sets its process, and its monitor."""
 
-    failure = ToolError     # what the monitor's cmd() raises
     process = qmp = None
 
     def quit(self):
@@ -50,7 +49,7 @@ class Emulator(Running):
         try:
             self.qmp.cmd('quit')
             self.process.wait(QUIT_SECONDS)
-        except (self.failure, subprocess.TimeoutExpired):
+        except (ToolError, subprocess.TimeoutExpired):
             pass
         self.close()
 

@@ -56,10 +56,31 @@ def shorten(text, width):
     return text[:left] + '..' + text[len(text) - (width - 2 - left):]
 
 
-def align(heads, rows, left=1):
-    """Lists of padded cells, the heads first: LEFT columns to the left."""
+def align(heads, rows, left=(0,)):
+    """Lists of padded cells, the heads first; LEFT: columns of text, which
+    stand to the left."""
     lines = [list(heads)] + [list(row) for row in rows]
     widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
-    return [[cell.ljust(width) if i < left else cell.rjust(width)
+    return [[cell.ljust(width) if i in left else cell.rjust(width)
              for i, (cell, width) in enumerate(zip(line, widths))]
             for line in lines]
+
+
+def lines(heads, rows, left=(0,)):
+    return ['  '.join(cells).rstrip() for cells in align(heads, rows, left)]
+
+
+def _cell(value):
+    if value is None:
+        return 'n/a'
+    if isinstance(value, float):
+        return f'{value:.1f}' if value < 1000 else f'{value:.0f}'
+    return str(value)
+
+
+def value_lines(heads, rows):
+    """Lines of values: text to the left, numbers and n/a to the right."""
+    left = [i for i in range(len(heads))
+            if not rows or any(isinstance(row[i], str) for row in rows)]
+    return lines(heads, [[_cell(value) for value in row] for row in rows],
+                 left)

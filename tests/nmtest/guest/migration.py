@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: nearmetal contributors
+"""The test behind test-migration-*: a guest that does I/O on an IOThread
+migrates from the stock QEMU to the rebuilt one and back, and the migration
+streams of both are compared."""
+
+import json
+import os
+import subprocess
+import sys
+
+from nmtools import ToolError
+from nmtools.base import BASE, build_dir
+
+from .. import session
+from ..machine import Machine
+from ..testing import need_kit, patched_qemu, run, stock_qemu
+
+MACHINE_VERSION = os.environ.get('NEARMETAL_MACHINE_VERSION') or BASE
+# Versioned machine types and CPUs that both binaries have in common
+MACHINES = {'x86_64': ('pc-q35', 'qemu64'), 'aarch64': ('virt', 'cortex-a57')}
+DEADLINE = 240
+TICKS = 20          # ticks the guest must make between two looks
+
+
+def new_machine(qemu, arch, folder, name, *extra):
+    kind, cpu = MACHINES[arch]
+    return Machine(qemu, arch, folder, name=name, cpu=cpu,
+                   machine=f'{kind}-{MACHINE_VERSION}', extra=extra)
+
+
+# --- streams ---------------------------------------------------------------
+
+def finish_migration(machine):
+    """Until the outgoing migration is complete."""
+    state = {}
+
+    def done():
+        state.update(machine.cmd('query-migrate'))
+        if state.get('status') in ('failed', 'cancelled'):
+            raise ToolError('the migration failed: '
+                            + state.get('error-desc', 'no reason given'),
+                            machine.console.tail())
+        return state.get('status') == 'completed'
+    machine.wait(done, DEADLINE, 'the migration did not complete')
+
+
+def description(machine, path):
+    """The description of the stream of a stopped machine."""
+    machine.cmd('migrate', uri=f'file:{path}')
+    finish_migration(machine)
+    tool = build_dir('tree', 'scripts', 'analyze-migration.py')
+    result = subprocess.run([sys.executable, tool, '-f', path, '-d', 'desc'],
+                            check=False, text=True, capture_output=True)
+    os.unlink(path)
+    if result.returncode:
+        raise ToolError('analyze-migration.py: '
+                        + result.stderr.strip().split('\n')[-1])
+    text = result.stdout
+    return json.loads(text[text.index('{'):])
+
+
+def devices(described):
+    return [(entry['name'], entry['instance_id'], entry.get('version'))
+            for entry in described['devices']]
+
+
+def differences(one, other):
+    """The first few entries that only one of two lists has."""
+    return ([f'stock only: {entry}' for entry in one if entry not in other]
+            + [f'patched only: {entry}' for entry in other
+               if entry not in one])[:4]
+
+
+def compare_fresh(checks, arch, stock, patched, folder):
+    """Machines that never ran: the descriptions are equal to the last."""
+    found = []
+    for name, qemu in (('stock', stock), ('patched', patched)):
+        with new_machine(qemu, arch, folder, f'fresh-{name}',
+                         '-S') as machine:
+            found.append(description(machine, os.path.join(folder, name)))
+            machine.quit()
+    lists = [devices(described) for described in found]
+    checks.check(lists[0] == lists[1],
+                 f'both streams hold the same {len(lists[0])} sections',
+                 differences(*lists))
+    checks.check(found[0] == found[1],
+                 'all fields of both streams are the same',
+                 'the descriptions differ')
+
+
+def running_sections(machine, folder):
+    """The sections of a guest under I/O, which goes on afterwards."""
+    machine.cmd('stop')
+    found = description(machine, os.path.join(folder, 'running'))
+    machine.cmd('cont')
+    return devices(found)
+
+
+# --- the guest ---------------------------------------------------------------
+
+def expect_progress(checks, machine, where):
+    """Ticks and requests go on; all that was written is there."""
+    ticks = machine.guest('ticker')['ticks']
+    done = machine.guest('count')
+    machine.wait(lambda: machine.guest('ticker')['ticks'] >= ticks + TICKS,
+                 DEADLINE, f"the guest's ticker stands still {where}")
+    later = machine.guest('count')
+    for way in ('reads', 'writes'):
+        checks.check(later[way] > done[way], f'{way} continue {where}')
+    try:
+        verified = machine.guest('verify')['ticks']
+        checks.check(verified >= ticks + TICKS,
+                     f'disk and memory are intact {where}')
+    except ToolError as error:
+        checks.check(False, f'disk and memory are intact {where}', error)
+    return verified_ticks(machine)
+
+
+def verified_ticks(machine):
+    state = machine.guest('ticker')
+    if state['errors']:
+        raise ToolError(f"the guest read back {state['errors']} wrong ticks",
+                        machine.console.tail())
+    return state['ticks']
+
+
+def hop(checks, source, qemu, folder, name):
+    """Live-migrate to a new QEMU; the old one is ended."""
+    before = source.guest('ticker')['ticks']
+    target = new_machine(qemu, source.arch, folder, name,
+                         '-incoming', 'defer')
+    try:
+        target.start()
+        target.cmd('migrate-incoming', uri=f'unix:{name}.sock')
+        source.cmd('migrate-set-parameters', max_bandwidth=1 << 30)
+        source.cmd('migrate', uri=f'unix:{name}.sock')
+        finish_migration(source)
+        target.wait(lambda: target.cmd('query-status')['status'] == 'running',
+                    DEADLINE, 'the guest does not run after the migration')
+    except BaseException:
+        target.close()
+        raise
+    finally:
+        source.quit()
+    after = target.guest('ticker')['ticks']
+    checks.check(after >= before, f'the counter continues in {name}',
+                 f'{after} after {before}')
+    return target
+
+
+def travel(checks, arch, stock, patched, folder):
+    """Stock to patched to stock, under I/O all the way."""
+    machine = new_machine(stock, arch, folder, 'stock')
+    try:
+        machine.start()
+        machine.wait_ready()
+        machine.guest('start-ticker')
+        machine.guest('start-io 8 4096 rw')
+        expect_progress(checks, machine, 'before the migration')
+        stock_list = running_sections(machine, folder)
+        machine = hop(checks, machine, patched, folder, 'patched')
+        expect_progress(checks, machine, 'on the rebuilt QEMU')
+        patched_list = running_sections(machine, folder)
+        machine = hop(checks, machine, stock, folder, 'stock-again')
+        expect_progress(checks, machine, 'back on the stock QEMU')
+        machine.power_off()
+    finally:
+        machine.close()
+    checks.check(stock_list == patched_list,
+                 'a running guest has the same sections in both',
+                 differences(stock_list, patched_list))
+
+
+def test(checks, arch):
+    stock, patched = stock_qemu(arch), patched_qemu(arch)
+    need_kit(arch)
+    with session.run_folder() as folder:
+        compare_fresh(checks, arch, stock, patched, folder)
+        travel(checks, arch, stock, patched, folder)
+
+
+def main(arch):
+    run(f'Migrates an {arch} guest that does I/O on an IOThread from the '
+        'stock QEMU to the rebuilt one and back, and compares their '
+        'migration streams.', lambda checks: test(checks, arch))
