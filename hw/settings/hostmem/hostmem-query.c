@@ -105,7 +105,7 @@ static HostMemoryBackend *hold_backend(const Memdev *info, Placement *area)
     return backend;
 }
 
-static MemdevPlacement *to_qapi(const Placement *area)
+static MemdevPlacement *placement_to_qapi(const Placement *area)
 {
     MemdevPlacement *placement = g_new0(MemdevPlacement, 1);
     MemdevNodeList **tail = &placement->nodes;
@@ -140,7 +140,7 @@ bool coroutine_fn hostmem_query_placement(MemdevList *list, Error **errp)
     for (l = list; l; l = l->next, i++) {
         object_unref(OBJECT(backends[i]));
         if (walked && !error) {
-            l->value->placement = to_qapi(&areas[i]);
+            l->value->placement = placement_to_qapi(&areas[i]);
         }
     }
     if (error) {
