@@ -39,23 +39,24 @@ static VcpuAffinity *affinity_find(VcpuAffinityList *list, unsigned vcpu)
     return NULL;
 }
 
-/* With single-threaded TCG all vCPUs share one */
-static bool shares_thread(CPUState *cpu)
+/* Another vCPU, one that somebody asked for, of the same thread: TCG has that */
+static CPUState *thread_sharer(CPUState *cpu, bool asked)
 {
     CPUState *other;
 
     CPU_FOREACH(other) {
-        if (other != cpu && other->thread == cpu->thread) {
-            return true;
+        if (other != cpu && other->thread == cpu->thread &&
+            (!asked || affinity_find(wanted, other->cpu_index))) {
+            return other;
         }
     }
-    return false;
+    return NULL;
 }
 
 static bool set_affinity(const HostCpusProperty *property, CPUState *cpu,
                          const uint16List *list, Error **errp)
 {
-    if (shares_thread(cpu)) {
+    if (thread_sharer(cpu, false)) {
         error_setg(errp, "Property '%s' of vCPU %d cannot be set: all vCPUs "
                    "share one thread; -accel tcg,thread=multi gives each its "
                    "own", property->name, cpu->cpu_index);
@@ -201,19 +202,15 @@ bool vcpu_affinity_start(MachineState *machine, Error **errp)
 /* Pinned to its thread, an earlier vCPU would drag this one along */
 static bool check_thread(CPUState *cpu, Error **errp)
 {
-    CPUState *other;
+    CPUState *other = thread_sharer(cpu, true);
 
-    CPU_FOREACH(other) {
-        if (other != cpu && other->thread == cpu->thread &&
-            affinity_find(wanted, other->cpu_index)) {
-            error_setg(errp, "Property '%s' of vCPU %d cannot be set: vCPU %d "
-                       "shares its thread; -accel tcg,thread=multi gives each "
-                       "its own", vcpu_affinity.name, other->cpu_index,
-                       cpu->cpu_index);
-            return false;
-        }
+    if (other) {
+        error_setg(errp, "Property '%s' of vCPU %d cannot be set: vCPU %d "
+                   "shares its thread; -accel tcg,thread=multi gives each its "
+                   "own", vcpu_affinity.name, other->cpu_index,
+                   cpu->cpu_index);
     }
-    return true;
+    return !other;
 }
 
 /* CPUs that were allowed at the start need not be when a vCPU is plugged */
