@@ -88,6 +88,22 @@ CpuTopologyLevel topo_level_to_qapi(const MachineState *ms, TopoLevel level);
 /* The same in the word that the user has for it: modules may be clusters */
 CpuTopologyLevel topo_level_to_user(const MachineState *ms, TopoLevel level);
 
+/**
+ * topology_cpuid_caches: what the CPUs themselves tell of caches
+ *
+ * Returns: a tree for all possible CPUs, to be freed; NULL: they tell nothing,
+ * or what the host has
+ */
+TopoTree *topology_cpuid_caches(MachineState *ms);
+
+/**
+ * topology_cpuid_untold: why guests do not learn from the CPUs who shares the
+ * caches, as this VM has them
+ *
+ * Returns: NULL if they do, or if it is not the CPUs that tell
+ */
+const char *topology_cpuid_untold(void);
+
 /*
  * "cluster" where the user calls modules so, else "module".  Inline, as the
  * test of -smp has none of this.

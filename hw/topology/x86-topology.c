@@ -10,7 +10,6 @@
 #include "qemu/error-report.h"
 #include "system/system.h"
 #include "machine-topology.h"
-#include "query-topology.h"
 #include "topo-x86.h"
 #include "x86-topology.h"
 

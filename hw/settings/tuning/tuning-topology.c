@@ -4,7 +4,6 @@
 #include "hw/boards.h"
 #include "hw/qdev-core.h"
 #include "hw/nearmetal/topology/machine-topology.h"
-#include "hw/nearmetal/topology/query-topology.h"
 #include "qapi/error.h"
 #include "qapi/qapi-commands-cpu-topology.h"
 #include "tuning.h"
