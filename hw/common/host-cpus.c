@@ -7,21 +7,8 @@
 #include "qemu/bitmap.h"
 #include "host-cpus.h"
 
-#define HOST_CPUS_MAX (UINT16_MAX + 1)
 /* As many are listed for each thread in any case */
 #define HOST_CPUS_FEW 64
-
-static uint16List *cpu_set_to_list(const HostCpus *set)
-{
-    uint16List *list = NULL, **tail = &list;
-    unsigned long cpu = find_first_bit(set->cpus, set->nbits);
-
-    while (cpu < set->nbits) {
-        QAPI_LIST_APPEND(tail, cpu);
-        cpu = find_next_bit(set->cpus, set->nbits, cpu + 1);
-    }
-    return list;
-}
 
 char *bitmap_ranges_text(const unsigned long *bits, unsigned long nbits)
 {
@@ -112,11 +99,11 @@ static void error_set_affinity(const HostCpusProperty *property, int err,
     }
 }
 
-HostCpus *host_cpus_allowed(const HostCpusProperty *property, Error **errp)
+unsigned long *host_cpus_allowed(const HostCpusProperty *property,
+                                 Error **errp)
 {
     g_autofree unsigned long *before = NULL;
     unsigned long *cpus = NULL;
-    HostCpus *allowed;
     QemuThread self;
     int err;
 
@@ -124,26 +111,14 @@ HostCpus *host_cpus_allowed(const HostCpusProperty *property, Error **errp)
     err = thread_get(&self, &before) ?: thread_measure(&self, before, &cpus);
     if (err) {
         error_set_affinity(property, err, errp);
-        return NULL;
     }
-    allowed = g_new0(HostCpus, 1);
-    allowed->cpus = cpus;
-    allowed->nbits = HOST_CPUS_MAX;
-    return allowed;
-}
-
-void host_cpus_free(HostCpus *allowed)
-{
-    if (allowed) {
-        g_free(allowed->cpus);
-        g_free(allowed);
-    }
+    return cpus;
 }
 
 bool host_cpus_check(const HostCpusProperty *property, const uint16List *list,
-                     const HostCpus *allowed, Error **errp)
+                     const unsigned long *allowed, Error **errp)
 {
-    g_autofree char *range = bitmap_ranges_text(allowed->cpus, allowed->nbits);
+    g_autofree char *range = bitmap_ranges_text(allowed, HOST_CPUS_MAX);
 
     if (!list) {
         error_setg(errp, "Property '%s' value is an empty list, and must have "
@@ -151,8 +126,7 @@ bool host_cpus_check(const HostCpusProperty *property, const uint16List *list,
         return false;
     }
     for (; list; list = list->next) {
-        if (list->value >= allowed->nbits ||
-            !test_bit(list->value, allowed->cpus)) {
+        if (!test_bit(list->value, allowed)) {
             error_setg(errp, "Property '%s' value %u is not one of the CPUs "
                        "that the host allows, %s", property->name, list->value,
                        range);
@@ -198,20 +172,19 @@ bool host_cpus_visit(const HostCpusProperty *property, Visitor *v,
 }
 
 /* The kernel has not taken the list as it is: undo, and say why */
-static void refuse(const HostCpusProperty *property, QemuThread *thread,
+static void undo_affinity(const HostCpusProperty *property, QemuThread *thread,
                    unsigned long *before, const uint16List *list, int err,
                    Error **errp)
 {
-    HostCpus allowed = { .nbits = HOST_CPUS_MAX };
-    int failed = thread_measure(thread, before, &allowed.cpus);
+    g_autofree unsigned long *allowed = NULL;
+    int failed = thread_measure(thread, before, &allowed);
 
     if (failed) {
         error_set_affinity(property, failed, errp);
-    } else if (host_cpus_check(property, list, &allowed, errp)) {
+    } else if (host_cpus_check(property, list, allowed, errp)) {
         /* They were not allowed just now */
         error_set_affinity(property, err ?: EAGAIN, errp);
     }
-    g_free(allowed.cpus);
 }
 
 bool host_cpus_set(const HostCpusProperty *property, QemuThread *thread,
@@ -234,33 +207,30 @@ bool host_cpus_set(const HostCpusProperty *property, QemuThread *thread,
         bitmap_equal(now, wanted, HOST_CPUS_MAX)) {
         return true;
     }
-    refuse(property, thread, before, list, err, errp);
+    undo_affinity(property, thread, before, list, err, errp);
     return false;
 }
 
 bool host_cpus_get(QemuThread *thread, uint16List **list)
 {
-    HostCpus set;
+    g_autofree unsigned long *cpus = NULL;
 
-    if (qemu_thread_get_affinity(thread, &set.cpus, &set.nbits)) {
+    if (thread_get(thread, &cpus)) {
         return false;
     }
-    *list = cpu_set_to_list(&set);
-    g_free(set.cpus);
+    *list = NULL;
+    for (unsigned long cpu = find_first_bit(cpus, HOST_CPUS_MAX);
+         cpu < HOST_CPUS_MAX; cpu = find_next_bit(cpus, HOST_CPUS_MAX, cpu + 1)) {
+        QAPI_LIST_APPEND(list, cpu);
+    }
     return true;
 }
 
 bool host_cpus_floats(QemuThread *thread)
 {
     long online = sysconf(_SC_NPROCESSORS_ONLN);
-    HostCpus set;
-    bool all;
+    g_autofree unsigned long *cpus = NULL;
 
-    if (online <= HOST_CPUS_FEW ||
-        qemu_thread_get_affinity(thread, &set.cpus, &set.nbits)) {
-        return false;
-    }
-    all = bitmap_count_one(set.cpus, set.nbits) >= online;
-    g_free(set.cpus);
-    return all;
+    return online > HOST_CPUS_FEW && !thread_get(thread, &cpus) &&
+           bitmap_count_one(cpus, HOST_CPUS_MAX) >= online;
 }

@@ -22,21 +22,17 @@ typedef struct HostCpusProperty {
     const char *remedy;         /* what else to do in a sandbox */
 } HostCpusProperty;
 
-/* The CPUs that the host allows */
-typedef struct HostCpus {
-    unsigned long *cpus;        /* a bitmap */
-    unsigned long nbits;
-} HostCpus;
+/* CPUs are bits 0 to HOST_CPUS_MAX - 1, and fit into a uint16_t */
+#define HOST_CPUS_MAX (UINT16_MAX + 1)
 
 /**
  * host_cpus_allowed: ask the kernel for those of the calling thread, for
  * threads that it is going to create
  *
- * Returns: to be freed with host_cpus_free(); NULL with an error
+ * Returns: HOST_CPUS_MAX bits, to be freed; NULL with an error
  */
-HostCpus *host_cpus_allowed(const HostCpusProperty *property, Error **errp);
-
-void host_cpus_free(HostCpus *allowed);
+unsigned long *host_cpus_allowed(const HostCpusProperty *property,
+                                 Error **errp);
 
 /**
  * host_cpus_visit: read a list of numbers that CPUs can have
@@ -54,7 +50,7 @@ bool host_cpus_visit(const HostCpusProperty *property, Visitor *v,
  * Returns: false with an error if they are not
  */
 bool host_cpus_check(const HostCpusProperty *property, const uint16List *list,
-                     const HostCpus *allowed, Error **errp);
+                     const unsigned long *allowed, Error **errp);
 
 /**
  * host_cpus_set: let the thread run there and nowhere else
@@ -90,7 +86,5 @@ char *host_cpus_text(const uint16List *list);
  * Lists of these for each of many threads are long, and tell nothing.
  */
 bool host_cpus_floats(QemuThread *thread);
-
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(HostCpus, host_cpus_free)
 
 #endif /* IOTHREAD_TUNING_HOST_CPUS_H */

@@ -2,7 +2,8 @@
 /*
  * Copyright (C) 2026 nearmetal contributors
  *
- * Threads of a thread context that may fail to be created, see thread-try.h
+ * Threads of a thread context that may fail to be created, see thread-try.h.
+ * Main thread, under the BQL.
  */
 #ifndef IOTHREAD_TUNING_THREAD_CONTEXT_TRY_H
 #define IOTHREAD_TUNING_THREAD_CONTEXT_TRY_H

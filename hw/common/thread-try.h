@@ -6,7 +6,7 @@
  *
  * qemu_thread_create() aborts where the limit of a user (RLIMIT_NPROC), of a
  * container (pids) or of the address space is reached.  What is asked for while
- * a VM runs must not end it.
+ * a VM runs must not end it.  Any thread.
  */
 #ifndef IOTHREAD_TUNING_THREAD_TRY_H
 #define IOTHREAD_TUNING_THREAD_TRY_H

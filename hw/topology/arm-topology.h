@@ -3,6 +3,8 @@
  * CPU topology of the Arm machine virt
  *
  * Copyright (C) 2026 nearmetal contributors
+ *
+ * While the machine is made, in the main thread, under the BQL.
  */
 
 #ifndef NEARMETAL_ARM_TOPOLOGY_H

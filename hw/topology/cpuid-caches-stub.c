@@ -6,7 +6,7 @@
  */
 
 #include "qemu/osdep.h"
-#include "query-topology.h"
+#include "machine-topology.h"
 #include "x86-topology.h"
 
 CpuTopologyLevel x86_topology_model_l2(const struct ArchCPU *cpu)

@@ -9,7 +9,6 @@
 #include "hw/nearmetal/compat.h"
 #include "cpu.h"
 #include "machine-topology.h"
-#include "query-topology.h"
 #include "x86-topology.h"
 
 /* At realization it is the same for AMD's */

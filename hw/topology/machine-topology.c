@@ -34,44 +34,58 @@ void machine_topology_free(MachineTopology *topology)
     }
 }
 
+static const CpuTopologyLevel qapi_levels[] = {
+    [TOPO_THREAD] = CPU_TOPOLOGY_LEVEL_THREAD,
+    [TOPO_CORE] = CPU_TOPOLOGY_LEVEL_CORE,
+    [TOPO_CLUSTER] = CPU_TOPOLOGY_LEVEL_CLUSTER,
+    [TOPO_DIE] = CPU_TOPOLOGY_LEVEL_DIE,
+    [TOPO_SOCKET] = CPU_TOPOLOGY_LEVEL_SOCKET,
+    [TOPO_DEFAULT] = CPU_TOPOLOGY_LEVEL_DEFAULT,
+};
+
 TopoLevel topo_level_from_qapi(CpuTopologyLevel level)
 {
-    switch (level) {
-    case CPU_TOPOLOGY_LEVEL_THREAD:
-        return TOPO_THREAD;
-    case CPU_TOPOLOGY_LEVEL_CORE:
-        return TOPO_CORE;
-    case CPU_TOPOLOGY_LEVEL_MODULE:
-    case CPU_TOPOLOGY_LEVEL_CLUSTER:
+    int found = TOPO_THREAD;
+
+    if (level == CPU_TOPOLOGY_LEVEL_MODULE) {
         return TOPO_CLUSTER;
-    case CPU_TOPOLOGY_LEVEL_DIE:
-        return TOPO_DIE;
-    case CPU_TOPOLOGY_LEVEL_SOCKET:
-        return TOPO_SOCKET;
-    default:
-        return TOPO_DEFAULT;
     }
+    while (found < TOPO_DEFAULT && qapi_levels[found] != level) {
+        found++;
+    }
+    return found;
 }
 
 CpuTopologyLevel topo_level_to_qapi(const MachineState *ms, TopoLevel level)
 {
-    const MachineClass *mc = MACHINE_GET_CLASS(ms);
+    return level == TOPO_CLUSTER &&
+           MACHINE_GET_CLASS(ms)->smp_props.modules_supported
+           ? CPU_TOPOLOGY_LEVEL_MODULE : qapi_levels[level];
+}
 
-    switch (level) {
-    case TOPO_THREAD:
-        return CPU_TOPOLOGY_LEVEL_THREAD;
-    case TOPO_CORE:
-        return CPU_TOPOLOGY_LEVEL_CORE;
-    case TOPO_CLUSTER:
-        return mc->smp_props.modules_supported ? CPU_TOPOLOGY_LEVEL_MODULE
-                                               : CPU_TOPOLOGY_LEVEL_CLUSTER;
-    case TOPO_DIE:
-        return CPU_TOPOLOGY_LEVEL_DIE;
-    case TOPO_SOCKET:
-        return CPU_TOPOLOGY_LEVEL_SOCKET;
-    default:
-        return CPU_TOPOLOGY_LEVEL_DEFAULT;
-    }
+#define SMP_LEVEL(LEVEL, counted, name)                             \
+    { CPU_TOPOLOGY_LEVEL_ ## LEVEL, offsetof(CpuTopology, counted), \
+      offsetof(CpuInstanceProperties, has_ ## name),                \
+      offsetof(CpuInstanceProperties, name) }
+
+const TopoSmpLevel topo_smp_levels[TOPO_SMP_LEVELS] = {
+    SMP_LEVEL(DRAWER, drawers, drawer_id),
+    SMP_LEVEL(BOOK, books, book_id),
+    SMP_LEVEL(SOCKET, sockets, socket_id),
+    SMP_LEVEL(DIE, dies, die_id),
+    SMP_LEVEL(CLUSTER, clusters, cluster_id),
+    SMP_LEVEL(MODULE, modules, module_id),
+    SMP_LEVEL(CORE, cores, core_id),
+    SMP_LEVEL(THREAD, threads, thread_id),
+};
+
+int64_t topo_smp_id(const CpuInstanceProperties *props,
+                    const TopoSmpLevel *level)
+{
+    const char *base = (const char *)props;
+
+    return *(const bool *)(base + level->has_id)
+           ? *(const int64_t *)(base + level->id) : -1;
 }
 
 CpuTopologyLevel topo_level_to_user(const MachineState *ms, TopoLevel level)

@@ -26,6 +26,21 @@ typedef struct MachineTopology {
     TopoTree *tree;         /* what firmware tables say; NULL: as ever */
 } MachineTopology;
 
+/* A level of -smp, and where CPUs say which part of it they are in */
+typedef struct TopoSmpLevel {
+    CpuTopologyLevel level;
+    size_t count;           /* in CpuTopology */
+    size_t has_id, id;      /* in CpuInstanceProperties */
+} TopoSmpLevel;
+
+/* From wide to narrow; the last one is the thread */
+#define TOPO_SMP_LEVELS 8
+extern const TopoSmpLevel topo_smp_levels[TOPO_SMP_LEVELS];
+
+/* topo_smp_id: of the part of @level; -1: CPUs have no such ID */
+int64_t topo_smp_id(const CpuInstanceProperties *props,
+                    const TopoSmpLevel *level);
+
 /* The machine's; made when it is asked for the first time */
 MachineTopology *machine_topology(MachineState *ms);
 void machine_topology_free(MachineTopology *topology);
@@ -72,6 +87,22 @@ CpuTopologyLevel topo_level_to_qapi(const MachineState *ms, TopoLevel level);
 
 /* The same in the word that the user has for it: modules may be clusters */
 CpuTopologyLevel topo_level_to_user(const MachineState *ms, TopoLevel level);
+
+/**
+ * topology_cpuid_caches: what the CPUs themselves tell of caches
+ *
+ * Returns: a tree for all possible CPUs, to be freed; NULL: they tell nothing,
+ * or what the host has
+ */
+TopoTree *topology_cpuid_caches(MachineState *ms);
+
+/**
+ * topology_cpuid_untold: why guests do not learn from the CPUs who shares the
+ * caches, as this VM has them
+ *
+ * Returns: NULL if they do, or if it is not the CPUs that tell
+ */
+const char *topology_cpuid_untold(void);
 
 /*
  * "cluster" where the user calls modules so, else "module".  Inline, as the

@@ -11,7 +11,8 @@
 #include "qapi/qapi-commands-cpu-topology.h"
 #include "qapi/qapi-visit-machine.h"
 #include "machine-topology.h"
-#include "query-topology.h"
+
+QEMU_BUILD_BUG_ON((int)TOPO_ORIGIN_DEFAULT != (int)CPU_CACHE_ORIGIN_DEFAULT);
 
 static CpuTopologyCpu *cpu_info(const CPUArchId *cpu, int index)
 {
@@ -27,11 +28,6 @@ static CpuTopologyCpu *cpu_info(const CPUArchId *cpu, int index)
 static CpuTopologyCache *cache_info(const MachineState *ms,
                                     const TopoCache *cache)
 {
-    static const CpuCacheOrigin origin[] = {
-        [TOPO_ORIGIN_USER] = CPU_CACHE_ORIGIN_USER,
-        [TOPO_ORIGIN_CPU_MODEL] = CPU_CACHE_ORIGIN_CPU_MODEL,
-        [TOPO_ORIGIN_DEFAULT] = CPU_CACHE_ORIGIN_DEFAULT,
-    };
     const TopoGeometry *g = &cache->geometry;
     CpuTopologyCache *info = g_new0(CpuTopologyCache, 1);
     intList **tail = &info->cpus;
@@ -43,7 +39,7 @@ static CpuTopologyCache *cache_info(const MachineState *ms,
         .has_size = g->size > 0, .size = g->size,
         .has_line = g->line > 0, .line = g->line,
         .has_ways = g->ways > 0, .ways = g->ways,
-        .origin = origin[cache->origin],
+        .origin = (CpuCacheOrigin)cache->origin,
     };
     for (unsigned i = 0; i < cache->count; i++) {
         if (qemu_get_cpu(cache->first + i)) {

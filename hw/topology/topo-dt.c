@@ -10,89 +10,89 @@
 #ifndef NATIVE_UNIT_TEST
 #include "qemu/osdep.h"
 #endif
+#include <libfdt.h>
 #include "topo-dt.h"
 
-static void add(TopoDtNode *node, TopoDtProp prop)
+static void dt_note(TopoDt *dt, int err)
 {
-    g_assert(node->count < TOPO_DT_PROPS);
-    node->prop[node->count++] = prop;
+    dt->err = dt->err ?: err;
+}
+
+static void dt_number(TopoDt *dt, const char *name, uint32_t value)
+{
+    dt_note(dt, fdt_property_u32(dt->out, name, value));
 }
 
 /* A size that nobody tells is left out, as is one that a cell cannot hold */
-static void add_number(TopoDtNode *node, const char *name, uint64_t value)
+static void dt_geometry(TopoDt *dt, const char *prefix, const TopoGeometry *g)
 {
-    if (value && value <= UINT32_MAX) {
-        add(node, (TopoDtProp) { .name = name, .type = TOPO_DT_CELL,
-                                 .cell = value });
+    const struct {
+        const char *name;
+        uint64_t value;
+    } numbers[] = {
+        { "cache-size", g->size },
+        { "cache-sets", g->sets },
+        { "cache-line-size", g->line },
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(numbers); i++) {
+        g_autofree char *name = g_strconcat(prefix, numbers[i].name, NULL);
+
+        if (numbers[i].value && numbers[i].value <= UINT32_MAX) {
+            dt_number(dt, name, numbers[i].value);
+        }
     }
 }
 
-static void add_next(TopoDtNode *node, int cache)
+static void dt_unified(TopoDt *dt, const TopoGeometry *g)
 {
-    if (cache >= 0) {
-        add(node, (TopoDtProp) { .name = "next-level-cache",
-                                     .type = TOPO_DT_REF, .cache = cache });
+    dt_note(dt, fdt_property(dt->out, "cache-unified", "", 0));
+    dt_geometry(dt, "", g);
+}
+
+static void dt_next(TopoDt *dt, const TopoCache *cache)
+{
+    if (cache->next >= 0) {
+        dt_number(dt, "next-level-cache", dt->phandle[cache->next]);
     }
 }
 
-static void add_unified(TopoDtNode *node, const TopoGeometry *g)
+void topo_dt_cpu(TopoDt *dt, unsigned cpu)
 {
-    add(node, (TopoDtProp) { .name = "cache-unified",
-                                 .type = TOPO_DT_EMPTY });
-    add_number(node, "cache-size", g->size);
-    add_number(node, "cache-sets", g->sets);
-    add_number(node, "cache-line-size", g->line);
-}
+    const TopoCache *caches = dt->tree->caches;
+    int d = topo_tree_cache(dt->tree, TOPO_L1D, cpu);
+    int i = topo_tree_cache(dt->tree, TOPO_L1I, cpu);
 
-static void add_half(TopoDtNode *node, const char *size, const char *sets,
-                     const char *line, const TopoGeometry *g)
-{
-    add_number(node, size, g->size);
-    add_number(node, sets, g->sets);
-    add_number(node, line, g->line);
-}
-
-bool topo_dt_cache(const TopoTree *tree, unsigned index, TopoDtNode *node)
-{
-    const TopoCache *cache = &tree->caches[index];
-
-    if (cache->kind < TOPO_L2) {
-        return false;
-    }
-    *node = (TopoDtNode) { .cpu = -1, .cache = index };
-    g_snprintf(node->name, sizeof(node->name), "%s-cache%u",
-               topo_kind_name(cache->kind), cache->number);
-    add(node, (TopoDtProp) { .name = "compatible", .type = TOPO_DT_STRING,
-                             .string = "cache" });
-    add_number(node, "cache-level", cache->kind == TOPO_L2 ? 2 : 3);
-    add_unified(node, &cache->geometry);
-    add_next(node, cache->next);
-    return true;
-}
-
-void topo_dt_cpu(const TopoTree *tree, unsigned cpu, TopoDtNode *node)
-{
-    int d = topo_tree_cache(tree, TOPO_L1D, cpu);
-    int i = topo_tree_cache(tree, TOPO_L1I, cpu);
-
-    *node = (TopoDtNode) { .cpu = cpu, .cache = -1 };
-    g_snprintf(node->name, sizeof(node->name), "cpu@%u", cpu);
-    if (d >= 0 && tree->caches[d].unified) {
-        add_unified(node, &tree->caches[d].geometry);
+    if (d >= 0 && caches[d].unified) {
+        dt_unified(dt, &caches[d].geometry);
     } else if (d >= 0) {
-        add_half(node, "d-cache-size", "d-cache-sets", "d-cache-line-size",
-                 &tree->caches[d].geometry);
+        dt_geometry(dt, "d-", &caches[d].geometry);
     }
     if (i >= 0) {
-        add_half(node, "i-cache-size", "i-cache-sets", "i-cache-line-size",
-                 &tree->caches[i].geometry);
+        dt_geometry(dt, "i-", &caches[i].geometry);
     }
     if (d >= 0 || i >= 0) {
-        add_next(node, tree->caches[d >= 0 ? d : i].next);
+        dt_next(dt, &caches[d >= 0 ? d : i]);
     }
 }
 
-bool topo_dt_expressible(const TopoCache *cache)
+void topo_dt_caches(TopoDt *dt)
 {
-    return cache->kind >= TOPO_L2 || cache->count == 1;
+    for (unsigned n = 0; n < dt->tree->cache_count; n++) {
+        const TopoCache *cache = &dt->tree->caches[n];
+        g_autofree char *name = g_strdup_printf("%s-cache%u",
+            topo_kind_name(cache->kind), cache->number);
+
+        /* An L1 is described where its CPU is */
+        if (cache->kind < TOPO_L2) {
+            continue;
+        }
+        dt_note(dt, fdt_begin_node(dt->out, name));
+        dt_note(dt, fdt_property_string(dt->out, "compatible", "cache"));
+        dt_number(dt, "cache-level", cache->kind == TOPO_L2 ? 2 : 3);
+        dt_unified(dt, &cache->geometry);
+        dt_next(dt, cache);
+        dt_number(dt, "phandle", dt->phandle[n]);
+        dt_note(dt, fdt_end_node(dt->out));
+    }
 }

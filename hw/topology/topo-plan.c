@@ -54,7 +54,7 @@ static bool check_levels_exist(const TopoShape *shape,
     return true;
 }
 
-static bool named(const TopoRequest *request)
+static bool level_named(const TopoRequest *request)
 {
     return request->given && request->level != TOPO_DEFAULT;
 }
@@ -68,16 +68,16 @@ static bool l1_level(const TopoRequest *request, TopoLevel *level, char **why)
     const TopoRequest *d = &request[TOPO_L1D], *i = &request[TOPO_L1I];
 
     *level = TOPO_DEFAULT;
-    if (named(d) && named(i) && d->level != i->level) {
+    if (level_named(d) && level_named(i) && d->level != i->level) {
         *why = g_strdup_printf("smp-cache: l1i: topology=%s differs from "
                                "l1d's; allowed: %s",
                                topo_level_name(i->level),
                                topo_level_name(d->level));
         return false;
     }
-    if (named(d)) {
+    if (level_named(d)) {
         *level = d->level;
-    } else if (named(i)) {
+    } else if (level_named(i)) {
         *level = i->level;
     }
     return true;
@@ -102,7 +102,7 @@ static bool check_order(const TopoShape *shape, TopoKind inner_kind,
 }
 
 /* @level where it is named, else @preferred as far as the others allow */
-static TopoLevel choose(TopoLevel level, TopoLevel preferred, TopoLevel low,
+static TopoLevel choose_level(TopoLevel level, TopoLevel preferred, TopoLevel low,
                         TopoLevel high)
 {
     if (level != TOPO_DEFAULT) {
@@ -124,9 +124,9 @@ static void choose_levels(const TopoShape *shape, const bool *exists,
 {
     TopoLevel wide = shape->clusters ? TOPO_CLUSTER : TOPO_SOCKET;
 
-    l1 = choose(l1, TOPO_CORE, TOPO_DEFAULT, MIN(l2, l3));
-    l2 = choose(l2, exists[TOPO_L3] ? TOPO_CORE : wide, l1, l3);
-    l3 = choose(l3, TOPO_SOCKET, l2, TOPO_SOCKET);
+    l1 = choose_level(l1, TOPO_CORE, TOPO_DEFAULT, MIN(l2, l3));
+    l2 = choose_level(l2, exists[TOPO_L3] ? TOPO_CORE : wide, l1, l3);
+    l3 = choose_level(l3, TOPO_SOCKET, l2, TOPO_SOCKET);
     level[TOPO_L1D] = exists[TOPO_L1D] ? l1 : TOPO_DEFAULT;
     level[TOPO_L1I] = exists[TOPO_L1I] ? l1 : TOPO_DEFAULT;
     level[TOPO_L2] = exists[TOPO_L2] ? l2 : TOPO_DEFAULT;
@@ -183,10 +183,10 @@ bool topo_plan_levels(const TopoShape *shape, const TopoRequest *request,
     if (cpu->unified_l1) {
         exists[TOPO_L1I] = false;
     }
-    if (named(&request[TOPO_L2])) {
+    if (level_named(&request[TOPO_L2])) {
         l2 = request[TOPO_L2].level;
     }
-    if (named(&request[TOPO_L3])) {
+    if (level_named(&request[TOPO_L3])) {
         l3 = request[TOPO_L3].level;
     }
     if (!check_levels_exist(shape, request, why) ||

@@ -75,6 +75,7 @@ typedef struct TopoCpuCaches {
     TopoGeometry geometry[TOPO_KINDS];
 } TopoCpuCaches;
 
+/* In the order of CpuCacheOrigin */
 typedef enum TopoOrigin {
     TOPO_ORIGIN_USER,       /* named in the property */
     TOPO_ORIGIN_CPU_MODEL,  /* not named; the CPU model says what it is like */

@@ -41,7 +41,7 @@ typedef struct NodeCaches {
     uint32_t offset[TOPO_KINDS];        /* 0: there is none */
 } NodeCaches;
 
-static void append(GByteArray *table, uint64_t value, unsigned bytes)
+static void pptt_append(GByteArray *table, uint64_t value, unsigned bytes)
 {
     for (unsigned i = 0; i < bytes; i++) {
         uint8_t byte = value >> 8 * i;
@@ -82,17 +82,17 @@ static void append_cache(GByteArray *table, const TopoCache *cache,
     const TopoGeometry *g = &cache->geometry;
     uint32_t flags = cache_flags(g);
 
-    append(table, TYPE_CACHE, 1);
-    append(table, CACHE_SIZE, 1);
-    append(table, 0, 2);                            /* reserved */
-    append(table, flags, 4);
-    append(table, next, 4);                         /* next level of cache */
-    append(table, flags & FLAG_SIZE ? g->size : 0, 4);
-    append(table, g->sets, 4);
-    append(table, flags & FLAG_WAYS ? g->ways : 0, 1);
-    append(table, cache_attributes(cache), 1);
-    append(table, g->line, 2);
-    append(table, cache->id, 4);
+    pptt_append(table, TYPE_CACHE, 1);
+    pptt_append(table, CACHE_SIZE, 1);
+    pptt_append(table, 0, 2);                            /* reserved */
+    pptt_append(table, flags, 4);
+    pptt_append(table, next, 4);                         /* next level of cache */
+    pptt_append(table, flags & FLAG_SIZE ? g->size : 0, 4);
+    pptt_append(table, g->sets, 4);
+    pptt_append(table, flags & FLAG_WAYS ? g->ways : 0, 1);
+    pptt_append(table, cache_attributes(cache), 1);
+    pptt_append(table, g->line, 2);
+    pptt_append(table, cache->id, 4);
 }
 
 /* The node that a cache of @level belongs to: that of the CPU for sole CPUs */
@@ -184,15 +184,15 @@ GByteArray *topo_pptt(const TopoTree *tree, bool stable_ids)
         append_caches(table, tree, node, at, &caches);
         count = private_list(&caches, list);
         offset[i] = next_offset(table);
-        append(table, TYPE_PROCESSOR, 1);
-        append(table, PROCESSOR_SIZE + count * 4, 1);
-        append(table, 0, 2);                        /* reserved */
-        append(table, node_flags(tree, node, stable_ids), 4);
-        append(table, node->parent < 0 ? 0 : offset[node->parent], 4);
-        append(table, node_id(node, stable_ids), 4);
-        append(table, count, 4);
+        pptt_append(table, TYPE_PROCESSOR, 1);
+        pptt_append(table, PROCESSOR_SIZE + count * 4, 1);
+        pptt_append(table, 0, 2);                        /* reserved */
+        pptt_append(table, node_flags(tree, node, stable_ids), 4);
+        pptt_append(table, node->parent < 0 ? 0 : offset[node->parent], 4);
+        pptt_append(table, node_id(node, stable_ids), 4);
+        pptt_append(table, count, 4);
         for (unsigned n = 0; n < count; n++) {
-            append(table, list[n], 4);
+            pptt_append(table, list[n], 4);
         }
     }
     return table;

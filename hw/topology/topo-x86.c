@@ -23,20 +23,13 @@ bool topo_x86_modules(unsigned clusters, unsigned modules, unsigned *out,
     return true;
 }
 
-TopoLevel topo_x86_l2_level(bool clusters_given, TopoLevel model,
-                            TopoLevel l1, TopoLevel l3)
+TopoLevel topo_x86_l2_level(TopoLevel model, TopoLevel l1, TopoLevel l3)
 {
-    TopoLevel level = model;
+    TopoLevel level = MAX(model, TOPO_CLUSTER);
 
-    if (clusters_given && level < TOPO_CLUSTER) {
-        level = TOPO_CLUSTER;
-    }
     /* What is asked for by name goes first */
-    if (clusters_given && l1 != TOPO_DEFAULT && level < l1) {
-        level = l1;
+    if (l1 != TOPO_DEFAULT) {
+        level = MAX(level, l1);
     }
-    if (clusters_given && l3 != TOPO_DEFAULT && level > l3) {
-        level = l3;
-    }
-    return level;
+    return MIN(level, l3);
 }

@@ -21,15 +21,13 @@ bool topo_x86_modules(unsigned clusters, unsigned modules, unsigned *out,
                       char **why);
 
 /**
- * topo_x86_l2_level: where L2 is that smp-cache does not name
- * @clusters_given: -smp says clusters=
+ * topo_x86_l2_level: where L2 is that smp-cache does not name, with clusters=
  * @model: where the CPU model has it
  * @l1, @l3: what smp-cache says of these, TOPO_DEFAULT: nothing
  *
  * Clusters are there for the scheduler, which on x86 knows them by the L2 that
  * they share.
  */
-TopoLevel topo_x86_l2_level(bool clusters_given, TopoLevel model,
-                            TopoLevel l1, TopoLevel l3);
+TopoLevel topo_x86_l2_level(TopoLevel model, TopoLevel l1, TopoLevel l3);
 
 #endif

@@ -3,6 +3,8 @@
  * CPU topology in ACPI tables
  *
  * Copyright (C) 2026 nearmetal contributors
+ *
+ * Whoever builds the tables, under the BQL.
  */
 
 #ifndef NEARMETAL_TOPOLOGY_ACPI_H

@@ -3,6 +3,8 @@
  * Caches in a machine's device tree
  *
  * Copyright (C) 2026 nearmetal contributors
+ *
+ * While the machine is made, in the main thread, under the BQL.
  */
 
 #ifndef NEARMETAL_TOPOLOGY_FDT_H

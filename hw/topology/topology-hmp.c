@@ -11,55 +11,36 @@
 #include "monitor/monitor.h"
 #include "qapi/error.h"
 #include "qapi/qapi-commands-cpu-topology.h"
+#include "machine-topology.h"
 
-/* Levels of CpuInstanceProperties, from wide to narrow */
-static const struct {
-    const char *name;
-    CpuTopologyLevel level;
-    size_t has, id;
-} levels[] = {
-#define LEVEL(name, LEVEL)                                               \
-    { #name, CPU_TOPOLOGY_LEVEL_ ## LEVEL,                               \
-      offsetof(CpuInstanceProperties, has_ ## name ## _id),              \
-      offsetof(CpuInstanceProperties, name ## _id) }
-    LEVEL(socket, SOCKET),
-    LEVEL(die, DIE),
-    LEVEL(cluster, CLUSTER),
-    LEVEL(module, MODULE),
-    LEVEL(core, CORE),
-#undef LEVEL
-};
+/* Threads are CPUs here */
+#define SHOWN_LEVELS (TOPO_SMP_LEVELS - 1)
 
-/* -1: CPUs have no such ID */
-static int64_t level_id(const CpuInstanceProperties *props, unsigned level)
+/* -1: CPUs have no such ID, or have it by another name */
+static int64_t level_id(const CpuInstanceProperties *props, unsigned n)
 {
-    const char *base = (const char *)props;
+    const TopoSmpLevel *level = &topo_smp_levels[n];
 
-    /* The same by another name */
-    if (levels[level].level == CPU_TOPOLOGY_LEVEL_MODULE &&
-        props->has_cluster_id) {
-        return -1;
-    }
-    return *(const bool *)(base + levels[level].has)
-           ? *(const int64_t *)(base + levels[level].id) : -1;
+    return level->level == CPU_TOPOLOGY_LEVEL_MODULE && props->has_cluster_id
+           ? -1 : topo_smp_id(props, level);
 }
 
 /* Where a cache is shown: its level, or the next wider one that CPUs tell */
 static CpuTopologyLevel shown_level(const CpuInstanceProperties *props,
                                     CpuTopologyLevel level)
 {
-    int n = ARRAY_SIZE(levels) - 1;
+    int n = SHOWN_LEVELS - 1;
 
     if (level == CPU_TOPOLOGY_LEVEL_THREAD) {
         return level;
     }
-    while (n > 0 && levels[n].level != level) {
+    while (n > 0 && topo_smp_levels[n].level != level) {
         n--;
     }
     while (n > 0 && level_id(props, n) < 0) {
         n--;
     }
-    return levels[n].level;
+    return topo_smp_levels[n].level;
 }
 
 /* The caches that are shown at @level, of CPUs from @first to before @end */
@@ -124,7 +105,7 @@ void hmp_info_cpu_topology(Monitor *mon, const QDict *qdict)
 {
     Error *err = NULL;
     CpuTopologyInfo *info = qmp_query_cpu_topology(&err);
-    int64_t open[ARRAY_SIZE(levels)];
+    int64_t open[SHOWN_LEVELS];
 
     if (hmp_handle_error(mon, err)) {
         return;
@@ -138,7 +119,8 @@ void hmp_info_cpu_topology(Monitor *mon, const QDict *qdict)
         bool differs = i == info->cpus;
         int indent = 0;
 
-        for (unsigned n = 0; n < ARRAY_SIZE(levels); n++) {
+        for (unsigned n = 0; n < SHOWN_LEVELS; n++) {
+            CpuTopologyLevel level = topo_smp_levels[n].level;
             int64_t id = level_id(cpu->props, n);
 
             if (id < 0) {
@@ -148,8 +130,8 @@ void hmp_info_cpu_topology(Monitor *mon, const QDict *qdict)
             open[n] = id;
             if (differs) {
                 monitor_printf(mon, "%*s%s %" PRId64, indent, "",
-                               levels[n].name, id);
-                print_caches(mon, info, cpu->props, levels[n].level,
+                               CpuTopologyLevel_str(level), id);
+                print_caches(mon, info, cpu->props, level,
                              cpu->cpu_index, container_end(i, n));
             }
             indent += 2;

@@ -10,7 +10,6 @@
 #include "qemu/error-report.h"
 #include "system/system.h"
 #include "machine-topology.h"
-#include "query-topology.h"
 #include "topo-x86.h"
 #include "x86-topology.h"
 
@@ -30,7 +29,7 @@ static bool check_clusters(const MachineState *ms, Error **errp)
 }
 
 /* Level of a cache that smp-cache names, TOPO_DEFAULT: it does not */
-static TopoLevel named(const MachineTopology *topology, TopoKind kind)
+static TopoLevel named_level(const MachineTopology *topology, TopoKind kind)
 {
     const TopoRequest *request = &topology->request[kind];
 
@@ -41,7 +40,7 @@ static TopoLevel named(const MachineTopology *topology, TopoKind kind)
 static bool level_given(const MachineTopology *topology)
 {
     for (TopoKind kind = 0; kind < TOPO_KINDS; kind++) {
-        if (named(topology, kind) != TOPO_DEFAULT) {
+        if (named_level(topology, kind) != TOPO_DEFAULT) {
             return true;
         }
     }
@@ -84,15 +83,15 @@ bool x86_topology_default_l2(MachineState *ms, CpuTopologyLevel model,
         return false;
     }
     if (!topology->clusters_given ||
-        named(topology, TOPO_L2) != TOPO_DEFAULT) {
+        named_level(topology, TOPO_L2) != TOPO_DEFAULT) {
         return true;
     }
-    l1d = named(topology, TOPO_L1D);
-    l1i = named(topology, TOPO_L1I);
-    level = topo_x86_l2_level(true, was,
+    l1d = named_level(topology, TOPO_L1D);
+    l1i = named_level(topology, TOPO_L1I);
+    level = topo_x86_l2_level(was,
                               l1d == TOPO_DEFAULT ? l1i :
                               l1i == TOPO_DEFAULT ? l1d : MAX(l1d, l1i),
-                              named(topology, TOPO_L3));
+                              named_level(topology, TOPO_L3));
     if (level != was) {
         machine_set_cache_topo_level(ms, CACHE_LEVEL_AND_TYPE_L2,
                                      topo_level_to_qapi(ms, level));

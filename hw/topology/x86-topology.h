@@ -3,6 +3,8 @@
  * CPU topology that x86 guests read from CPUID
  *
  * Copyright (C) 2026 nearmetal contributors
+ *
+ * Main thread, under the BQL.
  */
 
 #ifndef NEARMETAL_X86_TOPOLOGY_H

@@ -25,7 +25,8 @@ static IOThreadAffinity *affinity_of(const Object *obj)
 static void set_wanted(IOThreadAffinity *affinity, uint16List **list,
                        Error **errp)
 {
-    g_autoptr(HostCpus) allowed = host_cpus_allowed(&cpu_affinity, errp);
+    g_autofree unsigned long *allowed =
+        host_cpus_allowed(&cpu_affinity, errp);
 
     if (allowed && host_cpus_check(&cpu_affinity, *list, allowed, errp)) {
         qapi_free_uint16List(affinity->wanted);

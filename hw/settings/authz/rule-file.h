@@ -2,7 +2,8 @@
 /*
  * Copyright (C) 2026 nearmetal contributors
  *
- * Errors of files with access rules, which people write by hand
+ * Errors of files with access rules, which people write by hand.  Main thread,
+ * under the BQL.
  */
 #ifndef NEARMETAL_RULE_FILE_H
 #define NEARMETAL_RULE_FILE_H

@@ -23,8 +23,8 @@ static char *nodes_text(const unsigned long *nodes)
     return bitmap_ranges_text(nodes, MAX_NODES);
 }
 
-/* The nodes that this process may have memory on */
-static void allowed_nodes(unsigned long *nodes)
+/* The nodes that this process may have memory on; returns text, to be freed */
+static char *allowed_nodes(unsigned long *nodes)
 {
     struct bitmask *allowed = numa_get_mems_allowed();
 
@@ -35,6 +35,7 @@ static void allowed_nodes(unsigned long *nodes)
         }
     }
     numa_bitmask_free(allowed);
+    return nodes_text(nodes);
 }
 
 static int bind_memory(HostMemoryBackend *backend, const NumaSetting *to,
@@ -77,7 +78,7 @@ static char *count_pages(HostMemoryBackend *backend, const unsigned long *nodes)
 }
 
 /* What became of the memory when it could not be moved, in words */
-static char *put_back(HostMemoryBackend *backend, const NumaSetting *to)
+static char *numa_put_back(HostMemoryBackend *backend, const NumaSetting *to)
 {
     NumaSetting from = { .policy = backend->policy };
     g_autofree char *where = NULL;
@@ -93,7 +94,7 @@ static char *put_back(HostMemoryBackend *backend, const NumaSetting *to)
     return g_strdup_printf("policy and host-nodes are as before, %s", where);
 }
 
-static bool change(HostMemoryBackend *backend, const NumaSetting *to,
+static bool numa_change(HostMemoryBackend *backend, const NumaSetting *to,
                    const char *property, const char *value, Error **errp)
 {
     g_autofree char *state = NULL;
@@ -105,7 +106,7 @@ static bool change(HostMemoryBackend *backend, const NumaSetting *to,
         return true;
     }
     err = errno;
-    state = put_back(backend, to);
+    state = numa_put_back(backend, to);
     error_setg(errp, "Property '%s.%s' value %s: the memory cannot be moved: "
                "%s; %s", object_get_typename(OBJECT(backend)), property, value,
                strerror(err), state);
@@ -117,22 +118,20 @@ static bool check_nodes(HostMemoryBackend *backend, const unsigned long *nodes,
 {
     const char *type = object_get_typename(OBJECT(backend));
     DECLARE_BITMAP(allowed, MAX_NODES + 1);
-    g_autofree char *range = NULL;
+    DECLARE_BITMAP(refused, MAX_NODES + 1);
+    g_autofree char *range = allowed_nodes(allowed);
 
-    allowed_nodes(allowed);
-    range = nodes_text(allowed);
     if (bitmap_empty(nodes, MAX_NODES)) {
         error_setg(errp, "Property '%s.host-nodes' value is an empty list, and "
                    "must have one or more of the nodes %s; policy=default "
                    "removes the binding", type, range);
         return false;
     }
-    for (unsigned node = 0; node < MAX_NODES; node++) {
-        if (test_bit(node, nodes) && !test_bit(node, allowed)) {
-            error_setg(errp, "Property '%s.host-nodes' value %u is not one of "
-                       "the nodes that QEMU may use, %s", type, node, range);
-            return false;
-        }
+    if (bitmap_andnot(refused, nodes, allowed, MAX_NODES)) {
+        error_setg(errp, "Property '%s.host-nodes' value %lu is not one of "
+                   "the nodes that QEMU may use, %s", type,
+                   find_first_bit(refused, MAX_NODES), range);
+        return false;
     }
     if (backend->policy == HOST_MEM_POLICY_DEFAULT) {
         error_setg(errp, "Property '%s.host-nodes' value %s needs a policy: "
@@ -157,7 +156,7 @@ bool hostmem_numa_set_nodes(HostMemoryBackend *backend,
         return false;
     }
     bitmap_copy(to.nodes, nodes, MAX_NODES + 1);
-    return change(backend, &to, "host-nodes", text, errp);
+    return numa_change(backend, &to, "host-nodes", text, errp);
 }
 
 bool hostmem_numa_set_policy(HostMemoryBackend *backend, HostMemPolicy policy,
@@ -169,20 +168,19 @@ bool hostmem_numa_set_policy(HostMemoryBackend *backend, HostMemPolicy policy,
     if (policy != HOST_MEM_POLICY_DEFAULT) {
         bitmap_copy(to.nodes, backend->host_nodes, MAX_NODES + 1);
         if (bitmap_empty(to.nodes, MAX_NODES)) {
-            allowed_nodes(to.nodes);
+            g_free(allowed_nodes(to.nodes));
         }
     }
-    return change(backend, &to, "policy", HostMemPolicy_str(policy), errp);
+    return numa_change(backend, &to, "policy", HostMemPolicy_str(policy), errp);
 }
 
 void hostmem_numa_explain(HostMemoryBackend *backend, Error **errp)
 {
     ERRP_GUARD();
-    g_autofree char *nodes = nodes_text(backend->host_nodes), *range = NULL;
     DECLARE_BITMAP(allowed, MAX_NODES + 1);
+    g_autofree char *nodes = nodes_text(backend->host_nodes);
+    g_autofree char *range = allowed_nodes(allowed);
 
-    allowed_nodes(allowed);
-    range = nodes_text(allowed);
     error_prepend(errp, "Property '%s.host-nodes' value %s, where QEMU may use "
                   "the nodes %s: ", object_get_typename(OBJECT(backend)), nodes,
                   range);
@@ -192,13 +190,11 @@ char *hostmem_numa_why_differs(HostMemoryBackend *backend)
 {
     DECLARE_BITMAP(allowed, MAX_NODES + 1);
     DECLARE_BITMAP(dropped, MAX_NODES + 1);
-    g_autofree char *range = NULL, *text = NULL;
+    g_autofree char *range = allowed_nodes(allowed), *text = NULL;
 
-    allowed_nodes(allowed);
     if (!bitmap_andnot(dropped, backend->host_nodes, allowed, MAX_NODES)) {
         return g_strdup("changed from outside");
     }
-    range = nodes_text(allowed);
     text = nodes_text(dropped);
     return g_strdup_printf("QEMU may not use the nodes %s of host-nodes, which "
                            "the kernel has dropped; it may use %s", text,

@@ -61,7 +61,7 @@ static uint64_t huge_page_size(void)
     return g_ascii_strtoull(text, NULL, 10);
 }
 
-void hostmem_area(HostMemoryBackend *backend, Placement *area)
+static void memory_area(HostMemoryBackend *backend, Placement *area)
 {
     if (host_memory_backend_mr_inited(backend)) {
         area->start = (uintptr_t)memory_region_get_ram_ptr(&backend->mr);
@@ -70,15 +70,18 @@ void hostmem_area(HostMemoryBackend *backend, Placement *area)
 }
 
 /* Not one of the thread pool, which knows no error */
-bool coroutine_fn hostmem_walk(Placement *areas, unsigned n, char **why,
-                               Error **errp)
+Placement *coroutine_fn hostmem_walk(const GPtrArray *backends, char **why,
+                                     Error **errp)
 {
-    Walk walk = { .areas = areas, .n = n, .co = qemu_coroutine_self() };
+    g_autofree Placement *areas = g_new0(Placement, backends->len);
+    Walk walk = { .areas = areas, .n = backends->len,
+                  .co = qemu_coroutine_self() };
     uint64_t huge_page = huge_page_size();
     QemuThread thread;
     int err;
 
-    for (unsigned i = 0; i < n; i++) {
+    for (unsigned i = 0; i < walk.n; i++) {
+        memory_area(backends->pdata[i], &areas[i]);
         areas[i].huge_page = huge_page;
     }
     err = qemu_thread_try_create(&thread, "placement", walk_pages, &walk,
@@ -86,26 +89,14 @@ bool coroutine_fn hostmem_walk(Placement *areas, unsigned n, char **why,
     if (err) {
         error_setg(errp, "no thread can be had to look where memory is: %s",
                    strerror(err));
-        return false;
+        return NULL;
     }
     qemu_coroutine_yield();
     *why = walk.error;
-    return true;
+    return g_steal_pointer(&areas);
 }
 
-/* The backend of that ID, referenced so that its memory stays where it is */
-static HostMemoryBackend *hold_backend(const Memdev *info, Placement *area)
-{
-    Object *obj = object_resolve_path_component(object_get_objects_root(),
-                                                info->id);
-    HostMemoryBackend *backend = MEMORY_BACKEND(obj);
-
-    object_ref(obj);
-    hostmem_area(backend, area);
-    return backend;
-}
-
-static MemdevPlacement *to_qapi(const Placement *area)
+static MemdevPlacement *placement_to_qapi(const Placement *area)
 {
     MemdevPlacement *placement = g_new0(MemdevPlacement, 1);
     MemdevNodeList **tail = &placement->nodes;
@@ -125,28 +116,28 @@ static MemdevPlacement *to_qapi(const Placement *area)
 
 bool coroutine_fn hostmem_query_placement(MemdevList *list, Error **errp)
 {
-    unsigned n = QAPI_LIST_LENGTH(list), i = 0;
-    g_autofree Placement *areas = g_new0(Placement, n);
-    g_autofree HostMemoryBackend **backends = g_new0(HostMemoryBackend *, n);
+    g_autoptr(GPtrArray) backends = g_ptr_array_new_with_free_func(object_unref);
+    g_autofree Placement *areas = NULL;
     g_autofree char *error = NULL;
-    MemdevList *l;
-    bool walked;
+    unsigned i = 0;
 
-    for (l = list; l; l = l->next, i++) {
-        backends[i] = hold_backend(l->value, &areas[i]);
+    for (MemdevList *l = list; l; l = l->next) {
+        Object *obj = object_resolve_path_component(object_get_objects_root(),
+                                                    l->value->id);
+
+        g_ptr_array_add(backends, object_ref(MEMORY_BACKEND(obj)));
     }
-    walked = hostmem_walk(areas, n, &error, errp);
-    i = 0;
-    for (l = list; l; l = l->next, i++) {
-        object_unref(OBJECT(backends[i]));
-        if (walked && !error) {
-            l->value->placement = to_qapi(&areas[i]);
-        }
+    areas = hostmem_walk(backends, &error, errp);
+    if (!areas) {
+        return false;
     }
     if (error) {
         error_setg(errp, "Parameter 'placement' needs a host that tells where "
                    "pages are: %s", error);
         return false;
     }
-    return walked;
+    for (MemdevList *l = list; l; l = l->next) {
+        l->value->placement = placement_to_qapi(&areas[i++]);
+    }
+    return true;
 }

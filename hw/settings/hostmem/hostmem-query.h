@@ -2,7 +2,8 @@
 /*
  * Copyright (C) 2026 nearmetal contributors
  *
- * What query-memdev tells beyond the properties of the backends
+ * What query-memdev tells beyond the properties of the backends.  Main thread,
+ * under the BQL.
  */
 #ifndef NEARMETAL_HOSTMEM_QUERY_H
 #define NEARMETAL_HOSTMEM_QUERY_H
@@ -18,20 +19,19 @@ void hostmem_query_info(HostMemoryBackend *backend, Memdev *info);
 /* hostmem_hmp_info: the same for info memdev */
 void hostmem_hmp_info(Monitor *mon, const Memdev *info);
 
-/* hostmem_area: the addresses of a backend's memory, if it has any */
-void hostmem_area(HostMemoryBackend *backend, Placement *area);
-
 /**
- * hostmem_walk: fill in what the kernel tells of the areas
+ * hostmem_walk: what the kernel tells of the memory of backends
+ * @backends: referenced, so that their memory stays where it is
  * @why: NULL, or why the host can't tell; to be freed
  *
  * It walks all pages of QEMU for that, in a thread without the BQL while the
  * coroutine waits.
  *
- * Returns: false with an error where no thread can be had
+ * Returns: as many as there are backends, to be freed; NULL with an error where
+ * no thread can be had
  */
-bool coroutine_fn hostmem_walk(Placement *areas, unsigned n, char **why,
-                               Error **errp);
+Placement *coroutine_fn hostmem_walk(const GPtrArray *backends, char **why,
+                                     Error **errp);
 
 /**
  * hostmem_query_placement: fill in where the memory is

@@ -11,7 +11,7 @@
 #include "system/runstate.h"
 #include "hostmem-thp.h"
 
-static bool advise(HostMemoryBackend *backend, HostMemThp thp, Error **errp)
+static bool thp_advise(HostMemoryBackend *backend, HostMemThp thp, Error **errp)
 {
     int advice = thp == HOST_MEM_THP_ON ? QEMU_MADV_HUGEPAGE :
                                           QEMU_MADV_NOHUGEPAGE;
@@ -28,7 +28,7 @@ static bool advise(HostMemoryBackend *backend, HostMemThp thp, Error **errp)
 }
 
 /* Also if it is as before: somebody else may have changed the memory's */
-static void change(HostMemoryBackend *backend, HostMemThp thp, Error **errp)
+static void thp_change(HostMemoryBackend *backend, HostMemThp thp, Error **errp)
 {
     /* Postcopy needs pages that are missing, which huge ones would fill */
     if (runstate_check(RUN_STATE_INMIGRATE) ||
@@ -47,7 +47,7 @@ static void change(HostMemoryBackend *backend, HostMemThp thp, Error **errp)
                    object_get_typename(OBJECT(backend)));
         return;
     }
-    if (!advise(backend, thp, errp)) {
+    if (!thp_advise(backend, thp, errp)) {
         return;
     }
     /* For postcopy, which advises anew in the end */
@@ -79,7 +79,7 @@ static void set_thp(Object *obj, Visitor *v, const char *name, void *opaque,
         return;
     }
     if (host_memory_backend_mr_inited(backend)) {
-        change(backend, thp, errp);
+        thp_change(backend, thp, errp);
     } else {
         backend->thp = thp;
         backend->thp_given = true;
@@ -107,5 +107,5 @@ bool hostmem_thp_start(HostMemoryBackend *backend, Error **errp)
 {
     /* On is what all memory gets, where the host can do it */
     return backend->thp != HOST_MEM_THP_OFF ||
-           advise(backend, backend->thp, errp);
+           thp_advise(backend, backend->thp, errp);
 }

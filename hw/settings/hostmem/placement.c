@@ -10,7 +10,7 @@
 #endif
 #include "placement.h"
 
-static Placement *find(Placement *list, unsigned n, guint64 start)
+static Placement *placement_find(Placement *list, unsigned n, guint64 start)
 {
     for (unsigned i = 0; i < n; i++) {
         if (start >= list[i].start && start < list[i].end) {
@@ -53,7 +53,7 @@ static void add_policy(Placement *area, const char *words)
 void placement_numa_maps(Placement *list, unsigned n, const char *line)
 {
     char *word;
-    Placement *area = find(list, n, g_ascii_strtoull(line, &word, 16));
+    Placement *area = placement_find(list, n, g_ascii_strtoull(line, &word, 16));
 
     if (!area || word == line) {
         return;
@@ -101,7 +101,7 @@ Placement *placement_smaps(Placement *list, unsigned n, Placement *current,
     guint64 start = g_ascii_strtoull(line, &end, 16);
 
     if (end > line && *end == '-') {
-        current = find(list, n, start);
+        current = placement_find(list, n, start);
         if (current) {
             current->fits = has_room(start, g_ascii_strtoull(end + 1, NULL, 16),
                                      current->huge_page);

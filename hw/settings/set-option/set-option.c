@@ -9,17 +9,20 @@
 #include "qemu/option.h"
 #include "hw/nearmetal/settings/set-option/set-option.h"
 
+/* Until device_set_resolve() */
 typedef struct DeviceSet {
     char *path;             /* "ID.PROPERTY" */
     char *value;
     Location loc;           /* of the -set */
-    /* Since device_set_resolve: */
-    const char *prop;       /* in @path */
-    QDict *json;            /* the device's option; NULL: it has QemuOpts */
 } DeviceSet;
 
-static GPtrArray *recorded;     /* DeviceSet, in the order of the options */
-static GPtrArray *json_devices; /* QDict */
+typedef struct JsonDevice {
+    QDict *opts;            /* its -device option */
+    QDict *set;             /* strings that replace properties in @opts */
+} JsonDevice;
+
+static GQueue recorded = G_QUEUE_INIT;          /* DeviceSet */
+static GQueue json_devices = G_QUEUE_INIT;      /* JsonDevice */
 
 /*
  * Looked at before the device exists, when nothing can be parsed for it.  In
@@ -28,16 +31,6 @@ static GPtrArray *json_devices; /* QDict */
 static const char *const before_device[] = {
     "driver", "bus", "id", "failover_pair_id",
 };
-
-static void device_set_free(void *opaque)
-{
-    DeviceSet *set = opaque;
-
-    g_free(set->path);
-    g_free(set->value);
-    qobject_unref(set->json);
-    g_free(set);
-}
 
 bool device_set_record(const char *str, Error **errp)
 {
@@ -54,24 +47,17 @@ bool device_set_record(const char *str, Error **errp)
     set->path = g_strndup(path, equals - path);
     set->value = g_strdup(equals + 1);
     loc_save(&set->loc);
-    if (!recorded) {
-        recorded = g_ptr_array_new_with_free_func(device_set_free);
-    }
-    g_ptr_array_add(recorded, set);
+    g_queue_push_tail(&recorded, set);
     return true;
-}
-
-static void json_device_free(void *opaque)
-{
-    qobject_unref((QDict *)opaque);
 }
 
 void device_set_add_json(QDict *opts)
 {
-    if (!json_devices) {
-        json_devices = g_ptr_array_new_with_free_func(json_device_free);
-    }
-    g_ptr_array_add(json_devices, qobject_ref(opts));
+    JsonDevice *dev = g_new(JsonDevice, 1);
+
+    dev->opts = qobject_ref(opts);
+    dev->set = qdict_new();
+    g_queue_push_tail(&json_devices, dev);
 }
 
 bool device_json_pending(bool (*fn)(const QDict *opts, void *opaque),
@@ -80,27 +66,27 @@ bool device_json_pending(bool (*fn)(const QDict *opts, void *opaque),
     if (phase_check(PHASE_MACHINE_READY)) {
         return false;
     }
-    for (int i = 0; json_devices && i < json_devices->len; i++) {
-        if (fn(json_devices->pdata[i], opaque)) {
+    for (GList *l = json_devices.head; l; l = l->next) {
+        if (fn(((JsonDevice *)l->data)->opts, opaque)) {
             return true;
         }
     }
     return false;
 }
 
-static QDict *find_json_device(const char *id)
+static JsonDevice *find_json_device(const char *id)
 {
-    for (int i = 0; json_devices && i < json_devices->len; i++) {
-        QDict *opts = json_devices->pdata[i];
+    for (GList *l = json_devices.head; l; l = l->next) {
+        JsonDevice *dev = l->data;
 
-        if (!g_strcmp0(qdict_get_try_str(opts, "id"), id)) {
-            return opts;
+        if (!g_strcmp0(qdict_get_try_str(dev->opts, "id"), id)) {
+            return dev;
         }
     }
     return NULL;
 }
 
-static QemuOpts *find_opts(const char *id)
+static QemuOpts *find_device_opts(const char *id)
 {
     return qemu_opts_find(qemu_find_opts("device"), id);
 }
@@ -112,30 +98,31 @@ static QemuOpts *find_opts(const char *id)
  *
  * Returns: length of the ID; 0 if there is none
  */
-static size_t device_set_id_length(const DeviceSet *set)
+static size_t device_set_id_length(const char *path)
 {
-    size_t first = strchr(set->path, '.') - set->path;
-    g_autofree char *id = g_strndup(set->path, first);
+    size_t first = strchr(path, '.') - path;
+    g_autofree char *id = g_strndup(path, first);
 
-    if (find_opts(id)) {
+    if (find_device_opts(id)) {
         return first;
     }
-    for (size_t len = strlen(set->path) - 1; len >= first; len--) {
-        if (set->path[len] != '.' || !set->path[len + 1]) {
+    for (size_t len = strlen(path) - 1; len >= first; len--) {
+        if (path[len] != '.' || !path[len + 1]) {
             continue;
         }
         g_free(id);
-        id = g_strndup(set->path, len);
-        if (find_opts(id) || find_json_device(id)) {
+        id = g_strndup(path, len);
+        if (find_device_opts(id) || find_json_device(id)) {
             return len;
         }
     }
     return 0;
 }
 
-static bool device_set_find(DeviceSet *set, Error **errp)
+static bool device_set_give(const DeviceSet *set, Error **errp)
 {
-    size_t len = device_set_id_length(set);
+    size_t len = device_set_id_length(set->path);
+    const char *prop = set->path + len + 1;
     g_autofree char *id = NULL;
     QemuOpts *opts;
 
@@ -145,87 +132,60 @@ static bool device_set_find(DeviceSet *set, Error **errp)
         return false;
     }
     id = g_strndup(set->path, len);
-    set->prop = set->path + len + 1;
-    opts = find_opts(id);
+    opts = find_device_opts(id);
     if (opts) {
-        return qemu_opt_set(opts, set->prop, set->value, errp);
+        return qemu_opt_set(opts, prop, set->value, errp);
     }
-    set->json = qobject_ref(find_json_device(id));
+    qdict_put_str(find_json_device(id)->set, prop, set->value);
     return true;
 }
 
-/* Is there nothing left to do for recorded[@i]? */
-static bool device_set_done(int i)
+static void json_device_early(JsonDevice *dev)
 {
-    DeviceSet *set = recorded->pdata[i];
-
-    if (!set->json) {
-        return true;
-    }
     for (int k = 0; k < ARRAY_SIZE(before_device); k++) {
-        if (g_str_equal(before_device[k], set->prop)) {
-            qdict_put_str(set->json, set->prop, set->value);
-            return true;
-        }
-    }
-    for (int k = i + 1; k < recorded->len; k++) {
-        DeviceSet *later = recorded->pdata[k];
+        QObject *value = qdict_get(dev->set, before_device[k]);
 
-        if (later->json == set->json && g_str_equal(later->prop, set->prop)) {
-            return true;
+        if (value) {
+            qdict_put_obj(dev->opts, before_device[k], qobject_ref(value));
+            qdict_del(dev->set, before_device[k]);
         }
     }
-    return false;
 }
 
 bool device_set_resolve(Error **errp)
 {
+    DeviceSet *set;
     bool ok = true;
 
-    for (int i = 0; recorded && ok && i < recorded->len; i++) {
-        DeviceSet *set = recorded->pdata[i];
-
+    while (ok && (set = g_queue_pop_head(&recorded))) {
         loc_push_restore(&set->loc);
-        ok = device_set_find(set, errp);
+        ok = device_set_give(set, errp);
         loc_pop(&set->loc);
+        g_free(set->path);
+        g_free(set->value);
+        g_free(set);
     }
-    /* All IDs first: device_set_done may change one */
-    for (int i = 0; recorded && ok && i < recorded->len; ) {
-        if (device_set_done(i)) {
-            g_ptr_array_remove_index(recorded, i);
-        } else {
-            i++;
-        }
+    /* All of them first: this may change an ID */
+    for (GList *l = json_devices.head; l && ok; l = l->next) {
+        json_device_early(l->data);
     }
     return ok;
 }
 
 /*
- * Next one after @i that is meant for the device of @opts, or -1.  Shallow
+ * What replaces properties of the device of @opts, NULL: nothing.  Shallow
  * clones share the very QString that is the ID; other options of the same ID,
  * those of device_add, do not.
  */
-static int device_set_next(const QDict *opts, int i)
+static const QDict *device_set_of(const QDict *opts)
 {
     QObject *id = qdict_get(opts, "id");
 
-    while (recorded && id && ++i < recorded->len) {
-        DeviceSet *set = recorded->pdata[i];
+    for (GList *l = json_devices.head; l && id; l = l->next) {
+        JsonDevice *dev = l->data;
 
-        if (qdict_get(set->json, "id") == id) {
-            return i;
-        }
-    }
-    return -1;
-}
-
-const char *device_set_lookup(const QDict *opts, const char *prop)
-{
-    for (int i = -1; (i = device_set_next(opts, i)) >= 0; ) {
-        DeviceSet *set = recorded->pdata[i];
-
-        if (g_str_equal(set->prop, prop)) {
-            return set->value;
+        if (qdict_get(dev->opts, "id") == id) {
+            return dev->set;
         }
     }
     return NULL;
@@ -233,10 +193,11 @@ const char *device_set_lookup(const QDict *opts, const char *prop)
 
 void device_set_override(const QDict *opts, QDict *props)
 {
-    for (int i = -1; (i = device_set_next(opts, i)) >= 0; ) {
-        DeviceSet *set = recorded->pdata[i];
+    const QDict *set = device_set_of(opts);
 
-        qdict_del(props, set->prop);
+    for (const QDictEntry *e = set ? qdict_first(set) : NULL; e;
+         e = qdict_next(set, e)) {
+        qdict_del(props, qdict_entry_key(e));
     }
 }
 
@@ -295,12 +256,15 @@ static bool property_parse(Object *obj, const char *name, const char *value,
 bool device_set_apply(DeviceState *dev, const QDict *opts, Error **errp)
 {
     ERRP_GUARD();
+    const QDict *set = device_set_of(opts);
 
-    for (int i = -1; (i = device_set_next(opts, i)) >= 0; ) {
-        DeviceSet *set = recorded->pdata[i];
+    for (const QDictEntry *e = set ? qdict_first(set) : NULL; e;
+         e = qdict_next(set, e)) {
+        const char *prop = qdict_entry_key(e);
+        const char *value = qdict_get_str(set, prop);
 
-        if (!property_parse(OBJECT(dev), set->prop, set->value, errp)) {
-            error_prepend(errp, "-set device.%s=%s: ", set->path, set->value);
+        if (!property_parse(OBJECT(dev), prop, value, errp)) {
+            error_prepend(errp, "-set device.%s.%s=%s: ", dev->id, prop, value);
             return false;
         }
     }

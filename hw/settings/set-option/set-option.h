@@ -59,18 +59,6 @@ bool device_json_pending(bool (*fn)(const QDict *opts, void *opaque),
 bool device_set_resolve(Error **errp);
 
 /**
- * device_set_lookup: what -set says about a property of a device
- * @opts: the device's -device option, or a shallow clone
- *
- * For code that looks at options before the device exists.
- *
- * Returns: the value, to be preferred to that in @opts; NULL if -set does not
- * name the property.  Always NULL for a device given as key=value, whose
- * options have it already.
- */
-const char *device_set_lookup(const QDict *opts, const char *prop);
-
-/**
  * device_set_override: leave out of @props what -set replaces
  * @opts: the device's -device option, or a shallow clone
  * @props: properties that are about to be set

@@ -10,38 +10,32 @@
 
 /* What a backend was asked for when the walk began */
 typedef struct Wanted {
-    HostMemoryBackend *backend;         /* referenced */
     HostMemPolicy policy;
     DECLARE_BITMAP(nodes, MAX_NODES + 1);
     HostMemThp thp;
 } Wanted;
 
-static int hold_backend(Object *obj, void *opaque)
+static int add_with_memory(Object *obj, void *opaque)
 {
     HostMemoryBackend *backend =
         (HostMemoryBackend *)object_dynamic_cast(obj, TYPE_MEMORY_BACKEND);
-    Wanted wanted = { .backend = backend };
 
     if (backend && host_memory_backend_mr_inited(backend)) {
-        object_ref(obj);
-        wanted.policy = backend->policy;
-        wanted.thp = backend->thp;
-        bitmap_copy(wanted.nodes, backend->host_nodes, MAX_NODES + 1);
-        g_array_append_val((GArray *)opaque, wanted);
+        g_ptr_array_add(opaque, object_ref(backend));
     }
     return 0;
 }
 
-static void drop_backend(void *opaque)
+static void note_wanted(const HostMemoryBackend *backend, Wanted *wanted)
 {
-    object_unref(OBJECT(((Wanted *)opaque)->backend));
+    wanted->policy = backend->policy;
+    wanted->thp = backend->thp;
+    bitmap_copy(wanted->nodes, backend->host_nodes, MAX_NODES + 1);
 }
 
 /* Has it been removed, or been asked for something else, during the walk? */
-static bool is_stale(const Wanted *wanted)
+static bool is_stale(const HostMemoryBackend *backend, const Wanted *wanted)
 {
-    const HostMemoryBackend *backend = wanted->backend;
-
     return !OBJECT(backend)->parent || wanted->policy != backend->policy ||
            wanted->thp != backend->thp ||
            !bitmap_equal(wanted->nodes, backend->host_nodes, MAX_NODES + 1);
@@ -155,38 +149,32 @@ static void add_reason(TuningItemList *items, const char *error)
     }
 }
 
-static void add_backend(TuningList *list, const Wanted *wanted,
-                        const Placement *area)
-{
-    if (!is_stale(wanted)) {
-        add_page_size(list, wanted->backend);
-        add_thp(list, wanted->backend, area);
-        add_nodes(list, wanted->backend, area);
-    }
-}
-
 bool coroutine_fn tuning_memory(TuningList *list, Error **errp)
 {
-    g_autoptr(GArray) backends = g_array_new(false, false, sizeof(Wanted));
+    g_autoptr(GPtrArray) backends = g_ptr_array_new_with_free_func(object_unref);
+    g_autofree Wanted *wanted = NULL;
     g_autofree Placement *areas = NULL;
     g_autofree char *error = NULL;
     TuningItemList **first = list->tail;
 
-    g_array_set_clear_func(backends, drop_backend);
-    object_child_foreach(object_get_objects_root(), hold_backend, backends);
+    object_child_foreach(object_get_objects_root(), add_with_memory, backends);
     if (!backends->len) {
         return true;
     }
-    areas = g_new0(Placement, backends->len);
+    wanted = g_new0(Wanted, backends->len);
     for (unsigned i = 0; i < backends->len; i++) {
-        hostmem_area(g_array_index(backends, Wanted, i).backend, &areas[i]);
+        note_wanted(backends->pdata[i], &wanted[i]);
     }
-    if (!hostmem_walk(areas, backends->len, &error, errp)) {
-        return false;
-    }
-    for (unsigned i = 0; i < backends->len; i++) {
-        add_backend(list, &g_array_index(backends, Wanted, i), &areas[i]);
+    areas = hostmem_walk(backends, &error, errp);
+    for (unsigned i = 0; areas && i < backends->len; i++) {
+        HostMemoryBackend *backend = backends->pdata[i];
+
+        if (!is_stale(backend, &wanted[i])) {
+            add_page_size(list, backend);
+            add_thp(list, backend, &areas[i]);
+            add_nodes(list, backend, &areas[i]);
+        }
     }
     add_reason(*first, error);
-    return true;
+    return areas != NULL;
 }

@@ -4,61 +4,32 @@
 #include "hw/boards.h"
 #include "hw/qdev-core.h"
 #include "hw/nearmetal/topology/machine-topology.h"
-#include "hw/nearmetal/topology/query-topology.h"
 #include "qapi/error.h"
 #include "qapi/qapi-commands-cpu-topology.h"
 #include "tuning.h"
 
-/* A level of -smp, and where CPUs say which part of it they are in */
-typedef struct Level {
-    const char *name;
-    size_t count;           /* in CpuTopology */
-    size_t has_id, id;      /* in CpuInstanceProperties */
-    bool always;            /* told even if there is one */
-} Level;
-
-#define LEVEL(n, i) .name = #n, .count = offsetof(CpuTopology, n), \
-    .has_id = offsetof(CpuInstanceProperties, has_##i), \
-    .id = offsetof(CpuInstanceProperties, i)
-
-static const Level levels[] = {
-    { LEVEL(drawers, drawer_id) },
-    { LEVEL(books, book_id) },
-    { LEVEL(sockets, socket_id), .always = true },
-    { LEVEL(dies, die_id) },
-    { LEVEL(clusters, cluster_id) },
-    { LEVEL(modules, module_id) },
-    { LEVEL(cores, core_id), .always = true },
-    { LEVEL(threads, thread_id), .always = true },
-};
-
-static unsigned level_count(const MachineState *ms, const Level *level)
+static unsigned level_count(const MachineState *ms, const TopoSmpLevel *level)
 {
     return *(const unsigned *)((const char *)&ms->smp + level->count);
 }
 
 /* How many parts of @level the CPUs name; one if they do not name any */
-static int64_t level_parts(const CPUArchIdList *cpus, const Level *level)
+static int64_t level_parts(const CPUArchIdList *cpus, const TopoSmpLevel *level)
 {
     int64_t parts = 1;
 
     for (int i = 0; i < cpus->len; i++) {
-        const char *props = (const char *)&cpus->cpus[i].props;
-
-        if (*(const bool *)(props + level->has_id)) {
-            parts = MAX(parts, *(const int64_t *)(props + level->id) + 1);
-        }
+        parts = MAX(parts, topo_smp_id(&cpus->cpus[i].props, level) + 1);
     }
     return parts;
 }
 
-/* On x86 -smp may call modules clusters */
-static const char *level_name(const MachineState *ms, const Level *level)
+/* Other levels are told where there is more than one part */
+static bool level_always(CpuTopologyLevel level)
 {
-    bool renamed = level->count == offsetof(CpuTopology, modules) &&
-                   ms->topology && ms->topology->clusters_given;
-
-    return renamed ? "clusters" : level->name;
+    return level == CPU_TOPOLOGY_LEVEL_SOCKET ||
+           level == CPU_TOPOLOGY_LEVEL_CORE ||
+           level == CPU_TOPOLOGY_LEVEL_THREAD;
 }
 
 /* NULL if the machine does not say where CPUs belong, or just counts them */
@@ -80,14 +51,16 @@ static void add_shape(TuningList *list, MachineState *ms)
     GString *effective = g_string_new(NULL);
     TuningItem *item;
 
-    for (size_t i = 0; i < G_N_ELEMENTS(levels); i++) {
-        const Level *level = &levels[i];
-        const char *name = level_name(ms, level);
+    for (size_t i = 0; i < TOPO_SMP_LEVELS; i++) {
+        const TopoSmpLevel *level = &topo_smp_levels[i];
+        const char *name = level->level == CPU_TOPOLOGY_LEVEL_MODULE
+                           ? machine_topology_module(ms)
+                           : CpuTopologyLevel_str(level->level);
 
-        if (level->always || level_count(ms, level) > 1) {
-            g_string_append_printf(requested, "%s=%u,", name,
+        if (level_always(level->level) || level_count(ms, level) > 1) {
+            g_string_append_printf(requested, "%ss=%u,", name,
                                    level_count(ms, level));
-            g_string_append_printf(effective, "%s=%" PRId64 ",", name,
+            g_string_append_printf(effective, "%ss=%" PRId64 ",", name,
                                    cpus ? level_parts(cpus, level) : 0);
         }
     }

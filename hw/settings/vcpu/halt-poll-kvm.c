@@ -7,6 +7,7 @@
 
 bool halt_poll_set_kvm(const char *property, uint32_t ns, Error **errp)
 {
+#ifdef CONFIG_KVM
     int ret;
 
     if (!kvm_enabled()) {
@@ -27,4 +28,9 @@ bool halt_poll_set_kvm(const char *property, uint32_t ns, Error **errp)
         return false;
     }
     return true;
+#else
+    error_setg(errp, "Property '%s' value %u needs the accelerator kvm, which "
+               "this QEMU does not have", property, ns);
+    return false;
+#endif
 }

@@ -6,18 +6,18 @@
 #include "pin-check.h"
 
 /* Those vCPUs that may run on several host CPUs, or else on @cpu only */
-static gboolean selected(const VcpuPin *pin, gboolean several, unsigned cpu)
+static gboolean pin_selected(const VcpuPin *pin, gboolean several, unsigned cpu)
 {
     return several ? pin->ncpus > 1 : pin->ncpus == 1 && pin->cpu == cpu;
 }
 
-static unsigned count(const VcpuPin *pins, unsigned n, gboolean several,
+static unsigned count_pins(const VcpuPin *pins, unsigned n, gboolean several,
                       unsigned cpu)
 {
     unsigned found = 0;
 
     for (unsigned i = 0; i < n; i++) {
-        found += selected(&pins[i], several, cpu);
+        found += pin_selected(&pins[i], several, cpu);
     }
     return found;
 }
@@ -29,14 +29,14 @@ static void append_vcpus(GString *text, const VcpuPin *pins, unsigned n,
     const char *comma = "";
 
     g_string_append_printf(text, "%svCPU%s ", text->len ? "; " : "",
-                           count(pins, n, several, cpu) > 1 ? "s" : "");
+                           count_pins(pins, n, several, cpu) > 1 ? "s" : "");
     for (unsigned i = 0; i < n; i++) {
         unsigned last = i;
 
-        if (!selected(&pins[i], several, cpu)) {
+        if (!pin_selected(&pins[i], several, cpu)) {
             continue;
         }
-        while (last + 1 < n && selected(&pins[last + 1], several, cpu)) {
+        while (last + 1 < n && pin_selected(&pins[last + 1], several, cpu)) {
             last++;
         }
         g_string_append_printf(text, "%s%u", comma, pins[i].vcpu);
@@ -52,7 +52,7 @@ char *pin_check(const VcpuPin *pins, unsigned n)
 {
     GString *text = g_string_new(NULL);
 
-    if (count(pins, n, TRUE, 0)) {
+    if (count_pins(pins, n, TRUE, 0)) {
         append_vcpus(text, pins, n, TRUE, 0);
         g_string_append(text, " may run on several host CPUs");
     }
@@ -60,8 +60,8 @@ char *pin_check(const VcpuPin *pins, unsigned n)
         unsigned cpu = pins[i].cpu;
 
         /* Each of them once, with its first vCPU */
-        if (pins[i].ncpus == 1 && !count(pins, i, FALSE, cpu) &&
-            count(pins, n, FALSE, cpu) > 1) {
+        if (pins[i].ncpus == 1 && !count_pins(pins, i, FALSE, cpu) &&
+            count_pins(pins, n, FALSE, cpu) > 1) {
             append_vcpus(text, pins, n, FALSE, cpu);
             g_string_append_printf(text, " share host CPU %u", cpu);
         }

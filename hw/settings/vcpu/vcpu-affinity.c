@@ -12,6 +12,7 @@
 #include "qemu/bitmap.h"
 #include "qemu/error-report.h"
 #include "vcpu-affinity.h"
+#include "vcpu-pinning.h"
 
 #define REMEDY "set the affinity of the vCPU's thread from outside"
 
@@ -28,7 +29,7 @@ static const HostCpusProperty vcpu_affinity = {
 /* Of the one machine there is; NULL if nobody asked for anything */
 static VcpuAffinityList *wanted;
 
-static VcpuAffinity *find(VcpuAffinityList *list, unsigned vcpu)
+static VcpuAffinity *affinity_find(VcpuAffinityList *list, unsigned vcpu)
 {
     for (; list; list = list->next) {
         if (list->value->vcpu == vcpu) {
@@ -38,23 +39,24 @@ static VcpuAffinity *find(VcpuAffinityList *list, unsigned vcpu)
     return NULL;
 }
 
-/* With single-threaded TCG all vCPUs share one */
-static bool shares_thread(CPUState *cpu)
+/* Another vCPU, one that somebody asked for, of the same thread: TCG has that */
+static CPUState *thread_sharer(CPUState *cpu, bool asked)
 {
     CPUState *other;
 
     CPU_FOREACH(other) {
-        if (other != cpu && other->thread == cpu->thread) {
-            return true;
+        if (other != cpu && other->thread == cpu->thread &&
+            (!asked || affinity_find(wanted, other->cpu_index))) {
+            return other;
         }
     }
-    return false;
+    return NULL;
 }
 
 static bool set_affinity(const HostCpusProperty *property, CPUState *cpu,
                          const uint16List *list, Error **errp)
 {
-    if (shares_thread(cpu)) {
+    if (thread_sharer(cpu, false)) {
         error_setg(errp, "Property '%s' of vCPU %d cannot be set: all vCPUs "
                    "share one thread; -accel tcg,thread=multi gives each its "
                    "own", property->name, cpu->cpu_index);
@@ -63,9 +65,9 @@ static bool set_affinity(const HostCpusProperty *property, CPUState *cpu,
     return host_cpus_set(property, cpu->thread, list, errp);
 }
 
-static void remember(unsigned vcpu, uint16List *list)
+static void affinity_remember(unsigned vcpu, uint16List *list)
 {
-    VcpuAffinity *affinity = find(wanted, vcpu);
+    VcpuAffinity *affinity = affinity_find(wanted, vcpu);
 
     if (!affinity) {
         affinity = g_new0(VcpuAffinity, 1);
@@ -91,7 +93,7 @@ static void set_cpu_affinity(Object *obj, Visitor *v, const char *name,
         return;
     }
     if (set_affinity(&cpu_affinity, CPU(obj), list, errp)) {
-        remember(CPU(obj)->cpu_index, g_steal_pointer(&list));
+        affinity_remember(CPU(obj)->cpu_index, g_steal_pointer(&list));
     }
 }
 
@@ -112,7 +114,8 @@ static bool check_list(VcpuAffinityList *list, Error **errp)
 {
     ERRP_GUARD();
     g_autofree unsigned long *seen = bitmap_new(UINT16_MAX + 1);
-    g_autoptr(HostCpus) allowed = host_cpus_allowed(&vcpu_affinity, errp);
+    g_autofree unsigned long *allowed =
+        host_cpus_allowed(&vcpu_affinity, errp);
 
     if (!allowed) {
         return false;
@@ -190,27 +193,24 @@ void vcpu_affinity_class_init(ObjectClass *oc)
         "vCPU may run on (default: none, as the process)");
 }
 
-bool vcpu_affinity_check(MachineState *machine, Error **errp)
+bool vcpu_affinity_start(MachineState *machine, Error **errp)
 {
+    vcpu_pinning_expect();
     return check_range(machine, wanted, errp);
 }
 
 /* Pinned to its thread, an earlier vCPU would drag this one along */
 static bool check_thread(CPUState *cpu, Error **errp)
 {
-    CPUState *other;
+    CPUState *other = thread_sharer(cpu, true);
 
-    CPU_FOREACH(other) {
-        if (other != cpu && other->thread == cpu->thread &&
-            find(wanted, other->cpu_index)) {
-            error_setg(errp, "Property '%s' of vCPU %d cannot be set: vCPU %d "
-                       "shares its thread; -accel tcg,thread=multi gives each "
-                       "its own", vcpu_affinity.name, other->cpu_index,
-                       cpu->cpu_index);
-            return false;
-        }
+    if (other) {
+        error_setg(errp, "Property '%s' of vCPU %d cannot be set: vCPU %d "
+                   "shares its thread; -accel tcg,thread=multi gives each its "
+                   "own", vcpu_affinity.name, other->cpu_index,
+                   cpu->cpu_index);
     }
-    return true;
+    return !other;
 }
 
 /* CPUs that were allowed at the start need not be when a vCPU is plugged */
@@ -227,7 +227,7 @@ static bool pin_started(CPUState *cpu, const uint16List *list, Error **errp)
 
 void vcpu_affinity_started(CPUState *cpu)
 {
-    const VcpuAffinity *affinity = find(wanted, cpu->cpu_index);
+    const VcpuAffinity *affinity = affinity_find(wanted, cpu->cpu_index);
     Error *err = NULL;
 
     /* Not of the class, so that models of CPUs are described as ever */
@@ -264,7 +264,7 @@ bool vcpu_affinity_info(CPUState *cpu, uint16List **cpus)
 
 const uint16List *vcpu_affinity_requested(CPUState *cpu)
 {
-    const VcpuAffinity *affinity = find(wanted, cpu->cpu_index);
+    const VcpuAffinity *affinity = affinity_find(wanted, cpu->cpu_index);
 
     return affinity ? affinity->host_cpus : NULL;
 }

@@ -19,11 +19,14 @@
 void vcpu_affinity_class_init(ObjectClass *oc);
 
 /**
- * vcpu_affinity_check: is vcpu-affinity about vCPUs that the machine can have?
+ * vcpu_affinity_start: is vcpu-affinity about vCPUs that the machine can have?
+ *
+ * From here on, a guest that is told of host CPUs of its own is looked at, see
+ * vcpu-pinning.h.
  *
  * Returns: false with an error if it is not
  */
-bool vcpu_affinity_check(MachineState *machine, Error **errp);
+bool vcpu_affinity_start(MachineState *machine, Error **errp);
 
 /**
  * vcpu_affinity_started: the thread of the vCPU runs; give it the affinity that

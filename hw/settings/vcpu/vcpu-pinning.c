@@ -4,12 +4,15 @@
 #include "qemu/bitmap.h"
 #include "qemu/error-report.h"
 #include "hw/core/cpu.h"
+#include "qapi/error.h"
+#include "system/kvm.h"
 #include "system/runstate.h"
 #include "pin-check.h"
 #include "vcpu-pinning.h"
 
-static VMChangeStateEntry *entry;
-static bool checked;
+#define HINT "kvm-hint-dedicated"
+
+static VMChangeStateEntry *pinning_entry;
 
 /* Returns: false if the host can't tell */
 static bool get_pin(CPUState *cpu, VcpuPin *pin)
@@ -26,39 +29,48 @@ static bool get_pin(CPUState *cpu, VcpuPin *pin)
     return true;
 }
 
-static void warn_unless_pinned(const char *option)
+/* Is the guest told so?  Only x86 has the properties, and KVM the hint. */
+static bool hint_given(CPUState *cpu)
+{
+    Object *obj = OBJECT(cpu);
+
+    return kvm_enabled() && object_property_find(obj, HINT) &&
+           object_property_get_bool(obj, "kvm", &error_abort) &&
+           object_property_get_bool(obj, HINT, &error_abort);
+}
+
+static void warn_unless_pinned(void)
 {
     g_autoptr(GArray) pins = g_array_new(false, false, sizeof(VcpuPin));
     g_autofree char *text = NULL;
+    bool hint = false;
     CPUState *cpu;
 
     CPU_FOREACH(cpu) {
         VcpuPin pin;
 
+        hint |= hint_given(cpu);
         if (get_pin(cpu, &pin)) {
             g_array_append_val(pins, pin);
         }
     }
     text = pin_check((VcpuPin *)pins->data, pins->len);
-    if (text) {
-        warn_report("%s tells the guest that each vCPU has a host CPU of its "
+    if (hint && text) {
+        warn_report(HINT " tells the guest that each vCPU has a host CPU of its "
                     "own, but %s; pin each vCPU to a host CPU that nothing "
-                    "else uses", option, text);
+                    "else uses", text);
     }
 }
 
-static void vm_state_changed(void *opaque, bool running, RunState state)
+static void pinning_vm_state(void *opaque, bool running, RunState state)
 {
-    if (running && !checked) {
-        checked = true;
-        warn_unless_pinned(opaque);
+    if (running) {
+        qemu_del_vm_change_state_handler(pinning_entry);
+        warn_unless_pinned();
     }
 }
 
-void vcpu_pinning_expect(const char *option)
+void vcpu_pinning_expect(void)
 {
-    if (!entry) {
-        entry = qemu_add_vm_change_state_handler(vm_state_changed,
-                                                 (void *)option);
-    }
+    pinning_entry = qemu_add_vm_change_state_handler(pinning_vm_state, NULL);
 }

@@ -11,10 +11,10 @@
 #define NEARMETAL_VCPU_PINNING_H
 
 /**
- * vcpu_pinning_expect: the guest is told that its vCPUs have CPUs to
- * themselves; warn when the VM first runs if the kernel has it otherwise
- * @option: who says so, for the message; kept
+ * vcpu_pinning_expect: warn when the VM first runs if kvm-hint-dedicated tells
+ * the guest that its vCPUs have CPUs to themselves, and the kernel has it
+ * otherwise
  */
-void vcpu_pinning_expect(const char *option);
+void vcpu_pinning_expect(void);
 
 #endif /* NEARMETAL_VCPU_PINNING_H */

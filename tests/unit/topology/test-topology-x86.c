@@ -35,21 +35,16 @@ static void test_l2_level(void)
 {
     const TopoLevel none = TOPO_DEFAULT;
 
-    /* As ever without clusters= */
-    g_assert_cmpint(topo_x86_l2_level(false, TOPO_CORE, none, none), ==,
-                    TOPO_CORE);
-    g_assert_cmpint(topo_x86_l2_level(false, TOPO_CORE, TOPO_CLUSTER, none),
-                    ==, TOPO_CORE);
-    g_assert_cmpint(topo_x86_l2_level(true, TOPO_CORE, none, none), ==,
+    g_assert_cmpint(topo_x86_l2_level(TOPO_CORE, none, none), ==,
                     TOPO_CLUSTER);
-    g_assert_cmpint(topo_x86_l2_level(true, TOPO_DIE, none, none), ==,
+    g_assert_cmpint(topo_x86_l2_level(TOPO_DIE, none, none), ==,
                     TOPO_DIE);
     /* L2 fits between what is named */
-    g_assert_cmpint(topo_x86_l2_level(true, TOPO_CORE, TOPO_CORE,
-                                      TOPO_SOCKET), ==, TOPO_CLUSTER);
-    g_assert_cmpint(topo_x86_l2_level(true, TOPO_CORE, none, TOPO_CORE), ==,
+    g_assert_cmpint(topo_x86_l2_level(TOPO_CORE, TOPO_CORE, TOPO_SOCKET),
+                    ==, TOPO_CLUSTER);
+    g_assert_cmpint(topo_x86_l2_level(TOPO_CORE, none, TOPO_CORE), ==,
                     TOPO_CORE);
-    g_assert_cmpint(topo_x86_l2_level(true, TOPO_CORE, TOPO_DIE, none), ==,
+    g_assert_cmpint(topo_x86_l2_level(TOPO_CORE, TOPO_DIE, none), ==,
                     TOPO_DIE);
 }
 
