@@ -2,6 +2,7 @@
 /* Copyright (C) 2026 nearmetal contributors */
 #include "qemu/osdep.h"
 #include <sys/resource.h>
+#include "qemu/lockable.h"
 #include "qemu/timer.h"
 #include "block/aio.h"
 #include "iothread-tuning/loop/aio-policy.h"
@@ -13,19 +14,6 @@
 #define COMPLETIONS_SOURCE UINT64_MAX
 
 #ifdef CONFIG_IOTHREAD_STATS
-static void publish_params(AioPolicy *ap, const PollParams *params)
-{
-    AioStats *s = ap->stats;
-
-    aio_counter_set(&s->poll_policy, params->kind);
-    aio_counter_set(&s->poll_max_ns, params->max_ns);
-    aio_counter_set(&s->poll_grow, params->grow);
-    aio_counter_set(&s->poll_shrink, params->shrink);
-    aio_counter_set(&s->poll_weight, params->weight);
-    aio_counter_set(&s->poll_latency_weight, params->latency_weight);
-    aio_counter_set(&s->poll_cpu_limit, params->cpu_limit);
-}
-
 static void publish_counts(AioPolicy *ap)
 {
     const PollCounts *counts = poll_policy_counts(ap->policy);
@@ -40,7 +28,6 @@ static void publish_counts(AioPolicy *ap)
     aio_counter_set(&s->block_cpu, counts->block_cpu);
 }
 #else
-static void publish_params(AioPolicy *ap, const PollParams *params) {}
 static void publish_counts(AioPolicy *ap) {}
 #endif
 
@@ -52,6 +39,8 @@ AioPolicy *aio_policy_new(AioStats *stats)
     ap->ops = poll_policy_ops(ap->policy);
     ap->stats = stats;
     ap->sched_fd = -1;
+    qemu_mutex_init(&ap->lock);
+    ap->told = *poll_policy_params(ap->policy);
     return ap;
 }
 
@@ -67,28 +56,30 @@ void aio_policy_free(AioPolicy *ap)
 {
     sched_close(ap);
     poll_policy_free(ap->policy);
+    qemu_mutex_destroy(&ap->lock);
     g_free(ap);
 }
 
 void aio_policy_set(AioPolicy *ap, const PollParams *params)
 {
     assert(poll_params_valid(params));
-    poll_params_publish(&ap->shared, params);
+    QEMU_LOCK_GUARD(&ap->lock);
+    ap->told = *params;
+    qatomic_set(&ap->changed, true);
 }
 
-bool aio_policy_take(AioPolicy *ap)
+void aio_policy_take_changed(AioPolicy *ap)
 {
     PollParams params;
 
-    if (!poll_params_take(&ap->shared, &params, &ap->seen)) {
-        return false;
+    WITH_QEMU_LOCK_GUARD(&ap->lock) {
+        qatomic_set(&ap->changed, false);
+        params = ap->told;
     }
     poll_policy_set(ap->policy, &params);
     ap->ops = poll_policy_ops(ap->policy);
     ap->enabled = params.max_ns > 0;
     ap->completions = (PollHandler) { .source = COMPLETIONS_SOURCE };
-    publish_params(ap, poll_policy_params(ap->policy));
-    return true;
 }
 
 int64_t aio_policy_begin(AioPolicy *ap, int64_t now, int64_t wanted)

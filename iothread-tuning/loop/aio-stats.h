@@ -66,15 +66,6 @@ typedef struct AioStats {
     /* ... of this moment */
     AioCounter wake_latency;    /* ns from an event to the thread's running */
     AioCounter block_cpu;       /* ns of CPU time that a wait costs */
-    /* ... and the parameters in force */
-    AioCounter poll_policy;     /* 0 classic, 1 weighted, 2 predictive */
-    AioCounter poll_max_ns;
-    AioCounter poll_grow;
-    AioCounter poll_shrink;
-    AioCounter poll_weight;
-    AioCounter poll_latency_weight;
-    AioCounter poll_cpu_limit;
-    AioCounter aio_max_batch;   /* written by whoever sets it, under the BQL */
 
     /* Handlers dispatched that had work to do, by the ns waited for them */
     AioCounter wait_histogram[AIO_STATS_WAIT_BUCKETS];
@@ -227,14 +218,6 @@ static inline void aio_stats_fd_cleared(AioStats *s)
 }
 
 /**
- * aio_stats_max_batch: @max_batch is in force as aio-max-batch
- */
-static inline void aio_stats_max_batch(AioStats *s, int64_t max_batch)
-{
-    aio_counter_set(&s->aio_max_batch, max_batch);
-}
-
-/**
  * aio_stats_poll_current: how long the loop may poll for at present
  * @ns: where to store it, 0 to poll-max-ns
  *
@@ -270,7 +253,6 @@ static inline void aio_stats_completed(AioStats *s, int64_t wait_ns) {}
 static inline void aio_stats_loop(AioStats *s, bool progress) {}
 static inline void aio_stats_submit(AioStats *s, unsigned n) {}
 static inline void aio_stats_fd_cleared(AioStats *s) {}
-static inline void aio_stats_max_batch(AioStats *s, int64_t max_batch) {}
 static inline bool aio_stats_poll_current(const AioStats *s, int64_t *ns)
 {
     return false;

@@ -40,6 +40,15 @@ static uint64_t iothread_cpu_time(IOThread *iothread)
     return 0;
 }
 
+/* Parameters are no statistics, but belong beside them */
+static uint64_t iothread_parameter(IOThread *iothread, const char *name)
+{
+    if (g_str_equal(name, "poll-policy")) {
+        return iothread->poll_policy;
+    }
+    return object_property_get_int(OBJECT(iothread), name, &error_abort);
+}
+
 static StatsValue *stats_value_new(const AioMetric *metric,
                                    const uint64_t *values, unsigned n)
 {
@@ -65,7 +74,9 @@ static Stats *iothread_stat_new(IOThread *iothread, const AioMetric *metric)
     uint64_t values[AIO_STATS_WAIT_BUCKETS];
     unsigned n = 1;
 
-    if (metric->thread_clock) {
+    if (metric->source == AIO_METRIC_PROPERTY) {
+        values[0] = iothread_parameter(iothread, metric->name);
+    } else if (metric->source == AIO_METRIC_THREAD_CLOCK) {
         values[0] = iothread_cpu_time(iothread);
     } else {
         n = aio_metric_read(&iothread->ctx->stats, metric, values);
@@ -131,7 +142,7 @@ static StatsSchemaValue *metric_schema_new(const AioMetric *metric)
         schema->has_base = true;
         schema->base = 10;
         schema->exponent = -9;
-    } else if (metric->mean) {
+    } else if (metric->source == AIO_METRIC_MEAN) {
         schema->has_base = true;
         schema->base = 10;
         schema->exponent = -3;

@@ -18,6 +18,23 @@ static const PollPolicyOps *const poll_policies[POLL_POLICY__MAX] = {
     [POLL_POLICY_PREDICTIVE] = &poll_predictive_ops,
 };
 
+static bool poll_param_in_range(int64_t value, int64_t max)
+{
+    return value >= 0 && value <= max;
+}
+
+bool poll_params_valid(const PollParams *params)
+{
+    return poll_param_in_range(params->kind, POLL_POLICY__MAX - 1) &&
+           poll_param_in_range(params->max_ns, POLL_MAX_NS_LIMIT) &&
+           poll_param_in_range(params->grow, POLL_FACTOR_LIMIT) &&
+           poll_param_in_range(params->shrink, POLL_FACTOR_LIMIT) &&
+           poll_param_in_range(params->weight, POLL_WEIGHT_LIMIT) &&
+           poll_param_in_range(params->latency_weight,
+                               POLL_LATENCY_WEIGHT_LIMIT) &&
+           poll_param_in_range(params->cpu_limit, POLL_CPU_LIMIT_LIMIT);
+}
+
 PollPolicy *poll_policy_new(void)
 {
     PollPolicy *p = g_new0(PollPolicy, 1);
