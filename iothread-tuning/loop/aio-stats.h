@@ -20,8 +20,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "iothread-tuning/loop/tick-clock.h"
-
 #ifndef NATIVE_UNIT_TEST
 #include "qemu/atomic.h"
 typedef aligned_uint64_t AioCounter;
@@ -93,22 +91,6 @@ static inline unsigned aio_stats_wait_bucket(int64_t ns)
 
     return bucket < AIO_STATS_WAIT_BUCKETS ?
            bucket : AIO_STATS_WAIT_BUCKETS - 1;
-}
-
-/**
- * aio_stats_wait_begin: the loop goes to sleep, and does not time it for itself
- */
-static inline TickSpan aio_stats_wait_begin(void)
-{
-    return tick_span_begin();
-}
-
-/**
- * aio_stats_wait_end: how long it slept, in ns; 0 without statistics
- */
-static inline int64_t aio_stats_wait_end(TickSpan span)
-{
-    return tick_span_ns(span);
 }
 
 /**
@@ -235,14 +217,6 @@ static inline bool aio_stats_poll_current(const AioStats *s, int64_t *ns)
 
 typedef struct AioStats {} AioStats;
 
-static inline TickSpan aio_stats_wait_begin(void)
-{
-    return (TickSpan) {};
-}
-static inline int64_t aio_stats_wait_end(TickSpan span)
-{
-    return 0;
-}
 static inline void aio_stats_poll_limit(AioStats *s, int64_t ns) {}
 static inline void aio_stats_polled(AioStats *s, bool hit, int64_t ns) {}
 static inline void aio_stats_waited(AioStats *s, bool blocked,
