@@ -56,29 +56,29 @@ static GArray *check_rows(const SimConfig *config)
 }
 
 static bool check_limits(const SimRow *rows, int n, const char *what,
-                         double worst, FILE *out)
+                         double worst)
 {
     SimSummary s = sim_summarize(rows, n, POLL_POLICY_PREDICTIVE, SIM_OPTIMUM);
     double mean = sim_summary_mean(&s);
     bool ok = mean <= MEAN_LIMIT && s.worst <= worst && !s.faults;
 
-    fprintf(out, "%s: %s: predictive's geometric mean is %.3f (at most %.2f), "
-            "its worst %.3f (at most %.2f), %" G_GUINT64_FORMAT " faults\n",
-            ok ? "PASS" : "FAIL", what, mean, MEAN_LIMIT, s.worst, worst,
-            s.faults);
+    printf("%s: %s: predictive's geometric mean is %.3f (at most %.2f), "
+           "its worst %.3f (at most %.2f), %" G_GUINT64_FORMAT " faults\n",
+           ok ? "PASS" : "FAIL", what, mean, MEAN_LIMIT, s.worst, worst,
+           s.faults);
     return ok;
 }
 
-static bool check_informed(const SimRow *rows, int n, FILE *out)
+static bool check_informed(const SimRow *rows, int n)
 {
     SimSummary s = sim_summarize(rows, n, POLL_POLICY_PREDICTIVE,
                                  SIM_INFORMED);
     double mean = sim_summary_mean(&s);
     bool ok = mean <= INFORMED_LIMIT;
 
-    fprintf(out, "%s: one that knows the distributions: predictive costs %.3f "
-            "times that (at most %.2f), at worst %.3f\n",
-            ok ? "PASS" : "FAIL", mean, INFORMED_LIMIT, s.worst);
+    printf("%s: one that knows the distributions: predictive costs %.3f "
+           "times that (at most %.2f), at worst %.3f\n",
+           ok ? "PASS" : "FAIL", mean, INFORMED_LIMIT, s.worst);
     return ok;
 }
 
@@ -96,24 +96,18 @@ static GArray *check_with_lambda(const GArray *rows, bool standard)
     return some;
 }
 
-bool sim_check(const SimConfig *config, bool json)
+bool sim_check(const SimConfig *config)
 {
     g_autoptr(GArray) rows = check_rows(config);
-    const SimRow *row = (SimRow *)rows->data;
-
-    if (json) {
-        sim_print_json(row, rows->len);
-    } else {
-        sim_print_table(row, rows->len);
-        sim_print_summaries(row, rows->len);
-    }
     g_autoptr(GArray) standard = check_with_lambda(rows, true);
     g_autoptr(GArray) others = check_with_lambda(rows, false);
-    FILE *out = json ? stderr : stdout;
-    bool ok = check_limits((SimRow *)standard->data, standard->len,
-                           "lambda 5", WORST_LIMIT, out);
+    const SimRow *row = (SimRow *)rows->data;
+    bool ok;
 
-    ok &= check_limits((SimRow *)others->data, others->len,
-                       "lambda 1 and 20", WORST_LIMIT_OTHERS, out);
-    return check_informed(row, rows->len, out) && ok;
+    sim_print(row, rows->len);
+    ok = check_limits((SimRow *)standard->data, standard->len, "lambda 5",
+                      WORST_LIMIT);
+    ok &= check_limits((SimRow *)others->data, others->len, "lambda 1 and 20",
+                       WORST_LIMIT_OTHERS);
+    return check_informed(row, rows->len) && ok;
 }

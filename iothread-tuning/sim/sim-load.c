@@ -70,20 +70,18 @@ static void device_init(SimLoad *load, int i, SimRandom *seeds)
         g_assert(load->slots < SIM_SLOTS);
         load->slot[load->slots++] = (SimSlot) {
             .due = sim_random_range(seeds, 1000, 20000),
-            .kind = load->one_event ? SIM_COMPLETION : SIM_KICK,
+            .kind = SIM_KICK,
             .device = i,
         };
     }
 }
 
-void sim_load_init(SimLoad *load, const SimWorkload *workload, uint64_t seed,
-                   bool one_event)
+void sim_load_init(SimLoad *load, const SimWorkload *workload, uint64_t seed)
 {
     SimRandom seeds = { seed };
 
     *load = (SimLoad) {
         .workload = workload,
-        .one_event = one_event,
         .timer = workload->timer_ns ?: SIM_NEVER,
     };
     for (int i = 0; i < SIM_DEVICES; i++) {
@@ -143,7 +141,7 @@ static void device_handle(SimLoad *load, SimSlot *slot, int64_t now)
 
     if (w->warm_up && load->requests >= w->warm_up) {
         slot->due = SIM_NEVER;
-    } else if (load->one_event || slot->kind == SIM_KICK) {
+    } else if (slot->kind == SIM_KICK) {
         slot->due = now + device_service(load, slot->device);
         slot->kind = SIM_COMPLETION;
     } else {

@@ -9,10 +9,8 @@
 
 static char *opt_policy, *opt_workload, *opt_trace;
 static gint64 opt_max_ns = 32768, opt_requests = 20000, opt_seed = 1;
-static gint64 opt_grow, opt_shrink;
-static int opt_lambda = 5, opt_latency_weight = -1, opt_weight, opt_cpu_limit;
-static int opt_noise;
-static gboolean opt_json, opt_list, opt_check, opt_one_event, opt_stale;
+static int opt_lambda = 5;
+static gboolean opt_list, opt_check;
 
 static GOptionEntry options[] = {
     { "policy", 0, 0, G_OPTION_ARG_STRING, &opt_policy,
@@ -23,27 +21,12 @@ static GOptionEntry options[] = {
       "Replay a trace: lines of 'ns kick' and 'ns completion'", "FILE" },
     { "max-ns", 0, 0, G_OPTION_ARG_INT64, &opt_max_ns,
       "poll-max-ns (32768)", "NS" },
-    { "grow", 0, 0, G_OPTION_ARG_INT64, &opt_grow, "poll-grow (0)", "N" },
-    { "shrink", 0, 0, G_OPTION_ARG_INT64, &opt_shrink, "poll-shrink (0)",
-      "N" },
-    { "weight", 0, 0, G_OPTION_ARG_INT, &opt_weight, "poll-weight (0)", "N" },
-    { "cpu-limit", 0, 0, G_OPTION_ARG_INT, &opt_cpu_limit,
-      "poll-cpu-limit (0)", "PERCENT" },
     { "lambda", 0, 0, G_OPTION_ARG_INT, &opt_lambda,
       "What 1 ns of latency is worth in ns of CPU (5)", "N" },
-    { "latency-weight", 0, 0, G_OPTION_ARG_INT, &opt_latency_weight,
-      "What the policy takes it to be (the same)", "N" },
     { "seed", 0, 0, G_OPTION_ARG_INT64, &opt_seed, "Of all that is random (1)",
       "N" },
     { "requests", 0, 0, G_OPTION_ARG_INT64, &opt_requests,
       "Length of a run (20000)", "N" },
-    { "noise", 0, 0, G_OPTION_ARG_INT, &opt_noise,
-      "Wake latencies vary by up to so much (0)", "PERCENT" },
-    { "one-event", 0, 0, G_OPTION_ARG_NONE, &opt_one_event,
-      "Requests without kicks, to check figures by hand", NULL },
-    { "stale-eventfds", 0, 0, G_OPTION_ARG_NONE, &opt_stale,
-      "Polling leaves eventfds set, as it does in QEMU", NULL },
-    { "json", 0, 0, G_OPTION_ARG_NONE, &opt_json, "Results as JSON", NULL },
     { "list", 0, 0, G_OPTION_ARG_NONE, &opt_list, "List the workloads", NULL },
     { "check", 0, 0, G_OPTION_ARG_NONE, &opt_check,
       "Fail if predictive is too far from the optimum", NULL },
@@ -106,37 +89,16 @@ static GArray *run_all(const SimConfig *config, const SimTrace *trace)
     return rows;
 }
 
-static void print_all(const GArray *rows)
-{
-    const SimRow *row = (SimRow *)rows->data;
-
-    if (opt_json) {
-        sim_print_json(row, rows->len);
-    } else {
-        sim_print_table(row, rows->len);
-        sim_print_summaries(row, rows->len);
-    }
-}
-
 static SimConfig config_of_options(void)
 {
     return (SimConfig) {
         .params = {
             .max_ns = CLAMP(opt_max_ns, 0, POLL_MAX_NS_LIMIT),
-            .grow = CLAMP(opt_grow, 0, POLL_FACTOR_LIMIT),
-            .shrink = CLAMP(opt_shrink, 0, POLL_FACTOR_LIMIT),
-            .weight = CLAMP(opt_weight, 0, POLL_WEIGHT_LIMIT),
-            .latency_weight = CLAMP(opt_latency_weight < 0 ? opt_lambda :
-                                    opt_latency_weight,
-                                    0, POLL_LATENCY_WEIGHT_LIMIT),
-            .cpu_limit = CLAMP(opt_cpu_limit, 0, POLL_CPU_LIMIT_LIMIT),
+            .latency_weight = CLAMP(opt_lambda, 0, POLL_LATENCY_WEIGHT_LIMIT),
         },
         .lambda = MAX(opt_lambda, 0),
         .requests = MAX(opt_requests, 1),
         .seed = opt_seed,
-        .noise = CLAMP(opt_noise, 0, 100),
-        .one_event = opt_one_event,
-        .stale_eventfds = opt_stale,
     };
 }
 
@@ -154,7 +116,7 @@ static int run(void)
         return usage_error("there is no workload", opt_workload);
     }
     if (opt_check) {
-        return !sim_check(&config, opt_json);
+        return !sim_check(&config);
     }
     if (opt_trace) {
         trace = sim_trace_read(opt_trace);
@@ -163,7 +125,7 @@ static int run(void)
         }
     }
     rows = run_all(&config, trace);
-    print_all(rows);
+    sim_print((SimRow *)rows->data, rows->len);
     g_array_free(rows, true);
     sim_trace_free(trace);
     return 0;

@@ -22,7 +22,6 @@
 #define SIM_CHECK_NS        500     /* a ppoll() that does not sleep */
 #define SIM_DETECT_NS       150     /* from an event to the poll that sees it */
 #define SIM_HANDLE_NS       500     /* handling it, the same for all policies */
-#define SIM_CLEAR_NS        300     /* reading an eventfd */
 
 #define SIM_WAKE_SHORT_NS   4000    /* latency after a sleep of up to ... */
 #define SIM_SLEEP_SHORT_NS  50000
@@ -124,7 +123,6 @@ typedef struct SimLoad {
     const SimWorkload *workload;
     const SimTrace *trace;
     int position;           /* of the next event of trace */
-    bool one_event;
     SimDevice device[SIM_DEVICES];
     SimSlot slot[SIM_SLOTS];
     int slots;
@@ -135,8 +133,7 @@ typedef struct SimLoad {
 /* Handlers are numbered; a device has one for each kind of event */
 #define SIM_HANDLERS (SIM_DEVICES * SIM_KINDS)
 
-void sim_load_init(SimLoad *load, const SimWorkload *workload, uint64_t seed,
-                   bool one_event);
+void sim_load_init(SimLoad *load, const SimWorkload *workload, uint64_t seed);
 void sim_load_replay(SimLoad *load, const SimTrace *trace);
 
 /**
@@ -174,18 +171,14 @@ typedef struct SimConfig {
     int lambda;             /* ns of CPU that 1 ns of latency is worth */
     uint64_t requests;
     uint64_t seed;
-    int noise;              /* wake latencies vary by so many percent */
-    bool one_event;
-    bool stale_eventfds;    /* polling leaves eventfds set, as in QEMU */
 } SimConfig;
 
 /* What decides how to wait */
 typedef struct SimPolicy {
-    const char *name;
     void *opaque;
-    bool clears_eventfds;
     int64_t (*begin)(void *opaque, int64_t now, int64_t wanted);
     int64_t (*sleep)(void *opaque, int64_t now);
+    /* NULL: not interested */
     void (*waited)(void *opaque, const PollWait *wait);
     void (*event)(void *opaque, PollHandler *handler);
 } SimPolicy;
@@ -194,7 +187,7 @@ typedef struct SimResult {
     uint64_t units;         /* requests, or periods of the timer */
     int64_t elapsed;
     int64_t polled;
-    uint64_t blocks, checks, clears, timed_sleeps, events;
+    uint64_t blocks, checks, timed_sleeps, events;
     int64_t added;          /* events' latencies, in all */
     uint64_t faults;        /* answers out of range */
 } SimResult;
@@ -217,18 +210,16 @@ typedef struct SimOracle {
     const SimLoad *load;
     int64_t max_ns;
     int lambda;
-    bool may_sleep;         /* ... with a limit, and poll the rest */
-    int64_t sleep;          /* of the wait under way */
 } SimOracle;
 
 /**
  * sim_oracle: the cheapest choice for each wait, knowing the next event
  *
  * To block at once, to poll until the event, or to poll for a while and then
- * block; with @may_sleep also to sleep until shortly before it.
+ * block.
  */
 SimPolicy sim_oracle(SimOracle *oracle, const SimConfig *config,
-                     const SimLoad *load, bool may_sleep);
+                     const SimLoad *load);
 
 /* --- knowing how long gaps are on the whole --- */
 
@@ -264,7 +255,6 @@ bool sim_informed(SimInformed *informed, SimPolicy *policy,
 enum {
     SIM_OFF = POLL_POLICY__MAX,
     SIM_OPTIMUM,            /* offline, without timed sleeps */
-    SIM_OPTIMUM_SLEEP,      /* offline, with them */
     SIM_INFORMED,           /* knows distributions, not gaps */
     SIM_CONTENDERS
 };
@@ -298,15 +288,14 @@ SimSummary sim_summarize(const SimRow *rows, int n, int contender,
                          int reference);
 double sim_summary_mean(const SimSummary *summary);
 
-void sim_print_table(const SimRow *rows, int n);
-void sim_print_summaries(const SimRow *rows, int n);
-void sim_print_json(const SimRow *rows, int n);
+/* One line for each contender of each row, and one for each contender */
+void sim_print(const SimRow *rows, int n);
 
 /**
  * sim_check: predictive against the limits, on many workloads
  *
  * Returns: false if it breaks one of them
  */
-bool sim_check(const SimConfig *config, bool json);
+bool sim_check(const SimConfig *config);
 
 #endif /* IOTHREAD_TUNING_SIM_H */
