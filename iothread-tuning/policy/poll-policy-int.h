@@ -21,6 +21,7 @@ struct PollPolicy {
     bool gap_over;              /* the next wait begins a new one */
     int64_t gap_start;          /* when its first wait began */
     int64_t gap_polled;         /* ns polled in it */
+    bool sleep_over;            /* a sleep in it ran into its limit, or was 0 */
 
     int64_t now;                /* of the present wait's latest step */
     int64_t sleep_limit;        /* what poll_policy_sleep() answered */

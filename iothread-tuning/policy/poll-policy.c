@@ -120,6 +120,7 @@ int64_t poll_policy_begin(PollPolicy *p, int64_t now, int64_t wanted)
         p->gap_over = false;
         p->gap_start = now;
         p->gap_polled = 0;
+        p->sleep_over = false;
     }
     p->now = now;
     p->may_poll = !poll_yield_paused(&p->yield, now);
@@ -161,9 +162,6 @@ static void poll_policy_slept(PollPolicy *p, const PollWait *wait)
     } else {
         wake_latency_slept(&p->wake);
     }
-    if (expired && wait->sleep_limit == p->sleep_limit) {
-        p->counts.timed_wakeups++;
-    }
 }
 
 void poll_policy_waited(PollPolicy *p, const PollWait *wait)
@@ -180,8 +178,10 @@ void poll_policy_waited(PollPolicy *p, const PollWait *wait)
     if (wait->slept && !p->ops->stock) {
         poll_policy_slept(p, wait);
     }
-    if (p->ops->waited) {
-        p->ops->waited(p, wait);
+    if (p->sleep_limit >= 0 && wait->sleep_limit == p->sleep_limit &&
+        !wait->woken && wait->slept_ns >= wait->sleep_limit) {
+        p->sleep_over = true;
+        p->counts.timed_wakeups += wait->slept;
     }
     p->sleep_limit = -1;
 }

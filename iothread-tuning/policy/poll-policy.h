@@ -136,9 +136,6 @@ typedef struct PollPolicyOps {
     /* See poll_policy_sleep(); NULL: never any limit */
     int64_t (*sleep)(PollPolicy *p);
 
-    /* A wait ended, before its events are told; NULL: not interested */
-    void (*waited)(PollPolicy *p, const PollWait *wait);
-
     /* See poll_policy_event() */
     void (*event)(PollPolicy *p, PollHandler *h);
 } PollPolicyOps;
