@@ -11,17 +11,16 @@
 /* Handlers in one call; the monitor looks at more of them */
 #define UNPOLLED_MAX 16
 
-static bool may_be_stale(const AioHandler *node)
+static bool aio_fd_may_be_stale(const AioHandler *node)
 {
-    return node->uncleared && node->is_event_notifier &&
+    return node->fd_state == AIO_FD_LEFT_SET && node->is_event_notifier &&
            node->clean < EVENTFD_CLEAN_MAX &&
            !QLIST_IS_INSERTED(node, node_deleted);
 }
 
-static bool clear_eventfd(AioContext *ctx, AioHandler *node)
+static bool aio_fd_clear(AioContext *ctx, AioHandler *node)
 {
-    /* The source may yet set it for what was found: it goes on being suspect */
-    node->uncleared = false;
+    node->fd_state = AIO_FD_CLEARED;
     node->clean++;
     if (!event_notifier_test_and_clear(node->opaque)) {
         return false;
@@ -37,7 +36,7 @@ bool aio_fds_clear_stale(AioContext *ctx, AioHandlerList *ready_list)
     AioHandler *node;
 
     QLIST_FOREACH(node, &ctx->poll_aio_handlers, node_poll) {
-        if (may_be_stale(node) && clear_eventfd(ctx, node) &&
+        if (aio_fd_may_be_stale(node) && aio_fd_clear(ctx, node) &&
             /* What it was set for may have come after the latest poll */
             node->io_poll(node->opaque)) {
             aio_add_ready_handler(ready_list, node, 0);

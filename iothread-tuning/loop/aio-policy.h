@@ -20,6 +20,13 @@
 #include "iothread-tuning/loop/aio-stats.h"
 #include "iothread-tuning/policy/poll-policy.h"
 
+/* The eventfd of a handler, which polling does not read */
+typedef enum AioFdState {
+    AIO_FD_READ,                /* with the latest event */
+    AIO_FD_LEFT_SET,            /* the latest event was found by polling */
+    AIO_FD_CLEARED,             /* and then cleared; it may yet be set for it */
+} AioFdState;
+
 typedef struct AioPolicy {
     PollPolicy *policy;
     AioStats *stats;            /* of the same AioContext */
