@@ -103,6 +103,17 @@ void child_kill(Child *child)
     }
 }
 
+int child_take_fd(int pidfd, int fd)
+{
+    int local = syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+
+    if (local < 0) {
+        bench_die("cannot get QEMU's eventfd (%m); pidfd_getfd must be "
+                  "allowed: run outside the container or with SYS_PTRACE");
+    }
+    return local;
+}
+
 void child_pause(const Child *child, bool paused)
 {
     kill(child->pid, paused ? SIGSTOP : SIGCONT);

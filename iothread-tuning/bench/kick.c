@@ -6,7 +6,6 @@
  */
 #include <glib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 #include "kick.h"
 
@@ -67,17 +66,8 @@ static void leave_unnoticed(Disk *disk, VirtQueue *vq)
 /* Returns: this process's copy of an eventfd that is new, or -1 */
 static int take_new(KickSearch *search, int fd)
 {
-    int local;
-
-    if (search->before[fd] || !is_eventfd(search->child, fd)) {
-        return -1;
-    }
-    local = syscall(SYS_pidfd_getfd, search->child->pidfd, fd, 0);
-    if (local < 0) {
-        bench_die("cannot get QEMU's eventfd (%m); pidfd_getfd must be "
-                  "allowed: run outside the container or with SYS_PTRACE");
-    }
-    return local;
+    return search->before[fd] || !is_eventfd(search->child, fd) ? -1 :
+           child_take_fd(search->child->pidfd, fd);
 }
 
 /* Does writing to @local make the device work, time and again? */

@@ -13,8 +13,7 @@
 /* An EventNotifier's number counts up from 1, and does not get there */
 #define COMPLETIONS_SOURCE UINT64_MAX
 
-#ifdef CONFIG_IOTHREAD_STATS
-static void publish_counts(AioPolicy *ap)
+static void aio_policy_publish_counts(AioPolicy *ap)
 {
     const PollCounts *counts = poll_policy_counts(ap->policy);
     AioStats *s = ap->stats;
@@ -27,9 +26,6 @@ static void publish_counts(AioPolicy *ap)
     aio_counter_set(&s->wake_latency, counts->wake_latency);
     aio_counter_set(&s->block_cpu, counts->block_cpu);
 }
-#else
-static void publish_counts(AioPolicy *ap) {}
-#endif
 
 AioPolicy *aio_policy_new(AioStats *stats)
 {
@@ -185,6 +181,6 @@ void aio_policy_waited(AioPolicy *ap, int64_t total_ns,
         sched_sample(ap, wait->now);
     }
     if (slept) {
-        publish_counts(ap);
+        aio_policy_publish_counts(ap);
     }
 }

@@ -24,11 +24,18 @@
 #include "qemu/atomic.h"
 typedef aligned_uint64_t AioCounter;
 #define aio_counter_read(c)     qatomic_read_u64(c)
-#define aio_counter_set(c, v)   qatomic_set_u64(c, v)
+#define aio_counter_store(c, v) qatomic_set_u64(c, v)
 #else
 typedef uint64_t AioCounter;
 #define aio_counter_read(c)     __atomic_load_n(c, __ATOMIC_RELAXED)
-#define aio_counter_set(c, v)   __atomic_store_n(c, v, __ATOMIC_RELAXED)
+#define aio_counter_store(c, v) __atomic_store_n(c, v, __ATOMIC_RELAXED)
+#endif
+
+/* Without, nothing below is compiled to more than stores to AioStats' scratch */
+#ifdef CONFIG_IOTHREAD_STATS
+#define AIO_STATS_BUILT 1
+#else
+#define AIO_STATS_BUILT 0
 #endif
 
 /*
@@ -36,10 +43,6 @@ typedef uint64_t AioCounter;
  * [2^(n-1), 2^n) ns, the last one everything from 2^30 ns (1.07 s) on.
  */
 #define AIO_STATS_WAIT_BUCKETS 32
-
-#ifdef CONFIG_IOTHREAD_STATS
-
-#define AIO_STATS_BUILT 1
 
 typedef struct AioStats {
     AioCounter loops;           /* iterations of the event loop */
@@ -74,10 +77,19 @@ typedef struct AioStats {
     unsigned completions;       /* requests of io_uring that have ended */
 } AioStats;
 
+static inline void aio_counter_set(AioCounter *counter, uint64_t n)
+{
+    if (AIO_STATS_BUILT) {
+        aio_counter_store(counter, n);
+    }
+}
+
 /* Not a read-modify-write: the caller is the counter's only writer */
 static inline void aio_counter_add(AioCounter *counter, uint64_t n)
 {
-    aio_counter_set(counter, aio_counter_read(counter) + n);
+    if (AIO_STATS_BUILT) {
+        aio_counter_store(counter, aio_counter_read(counter) + n);
+    }
 }
 
 /**
@@ -208,30 +220,7 @@ static inline void aio_stats_fd_cleared(AioStats *s)
 static inline bool aio_stats_poll_current(const AioStats *s, int64_t *ns)
 {
     *ns = aio_counter_read(&s->poll_current);
-    return true;
+    return AIO_STATS_BUILT;
 }
-
-#else /* !CONFIG_IOTHREAD_STATS */
-
-#define AIO_STATS_BUILT 0
-
-typedef struct AioStats {} AioStats;
-
-static inline void aio_stats_poll_limit(AioStats *s, int64_t ns) {}
-static inline void aio_stats_polled(AioStats *s, bool hit, int64_t ns) {}
-static inline void aio_stats_waited(AioStats *s, bool blocked,
-                                    int64_t wait_ns) {}
-static inline void aio_stats_event(AioStats *s, int64_t wait_ns) {}
-static inline void aio_stats_completion(AioStats *s) {}
-static inline void aio_stats_completed(AioStats *s, int64_t wait_ns) {}
-static inline void aio_stats_loop(AioStats *s, bool progress) {}
-static inline void aio_stats_submit(AioStats *s, unsigned n) {}
-static inline void aio_stats_fd_cleared(AioStats *s) {}
-static inline bool aio_stats_poll_current(const AioStats *s, int64_t *ns)
-{
-    return false;
-}
-
-#endif /* CONFIG_IOTHREAD_STATS */
 
 #endif /* IOTHREAD_TUNING_AIO_STATS_H */

@@ -138,6 +138,7 @@ SimSummary sim_summarize(const SimRow *rows, int n, int contender,
                          int reference)
 {
     SimSummary s = {};
+    double log_sum = 0;
 
     for (int i = 0; i < n; i++) {
         double ratio;
@@ -146,7 +147,7 @@ SimSummary sim_summarize(const SimRow *rows, int n, int contender,
             continue;
         }
         ratio = sim_row_ratio(&rows[i], contender, reference);
-        s.log_sum += log(ratio);
+        log_sum += log(ratio);
         s.rows++;
         s.faults += rows[i].result[contender].faults;
         if (ratio > s.worst) {
@@ -154,10 +155,6 @@ SimSummary sim_summarize(const SimRow *rows, int n, int contender,
             s.worst_row = &rows[i];
         }
     }
+    s.mean = exp(log_sum / s.rows);
     return s;
-}
-
-double sim_summary_mean(const SimSummary *s)
-{
-    return exp(s->log_sum / s->rows);
 }

@@ -56,7 +56,7 @@ static void print_summaries(const SimRow *rows, int n)
         if (s.rows) {
             printf("%-13s %14.3f %7.3f  %s, seed %" G_GUINT64_FORMAT
                    ", lambda %d\n",
-                   sim_contenders[c], sim_summary_mean(&s), s.worst,
+                   sim_contenders[c], s.mean, s.worst,
                    s.worst_row->workload, s.worst_row->config.seed,
                    s.worst_row->config.lambda);
         }

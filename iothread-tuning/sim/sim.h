@@ -277,7 +277,7 @@ double sim_row_cost(const SimRow *row, int contender);
 double sim_row_ratio(const SimRow *row, int contender, int reference);
 
 typedef struct SimSummary {
-    double log_sum, worst;
+    double mean, worst;     /* geometric mean */
     const SimRow *worst_row;
     int rows;
     uint64_t faults;
@@ -286,7 +286,6 @@ typedef struct SimSummary {
 /* Of the rows in which both are known */
 SimSummary sim_summarize(const SimRow *rows, int n, int contender,
                          int reference);
-double sim_summary_mean(const SimSummary *summary);
 
 /* One line for each contender of each row, and one for each contender */
 void sim_print(const SimRow *rows, int n);
