@@ -54,26 +54,26 @@ typedef struct UnpolledFds {
 } UnpolledFds;
 
 /* @all: also handlers that could be polled, but have had no event so far */
-static bool is_unpolled(const AioHandler *node, bool all)
+static bool aio_fds_is_unpolled(const AioHandler *node, bool all)
 {
     return (!node->io_poll || (all && !QLIST_IS_INSERTED(node, node_poll))) &&
            node->pfd.events && !QLIST_IS_INSERTED(node, node_deleted);
 }
 
-static void unpolled_find(AioContext *ctx, UnpolledFds *u, bool all)
+static void aio_fds_find_unpolled(AioContext *ctx, UnpolledFds *u, bool all)
 {
     AioHandler *node;
 
     u->n = 0;
     QLIST_FOREACH_RCU(node, &ctx->aio_handlers, node) {
-        if (u->n < UNPOLLED_MAX && is_unpolled(node, all)) {
+        if (u->n < UNPOLLED_MAX && aio_fds_is_unpolled(node, all)) {
             u->nodes[u->n] = node;
             u->fds[u->n++] = node->pfd;
         }
     }
 }
 
-static bool unpolled_check(UnpolledFds *u, AioHandlerList *ready_list)
+static bool aio_fds_poll_unpolled(UnpolledFds *u, AioHandlerList *ready_list)
 {
     bool ready = false;
 
@@ -102,11 +102,11 @@ bool aio_fds_check_unpolled(AioContext *ctx, AioHandlerList *ready_list,
     if (!all && !aio_poll_disabled(ctx)) {
         return false;
     }
-    unpolled_find(ctx, &unpolled, all);
+    aio_fds_find_unpolled(ctx, &unpolled, all);
     if (unpolled.n == UNPOLLED_MAX) {
         return ctx->fdmon_ops->wait(ctx, ready_list, 0) > 0;
     }
-    return unpolled_check(&unpolled, ready_list);
+    return aio_fds_poll_unpolled(&unpolled, ready_list);
 }
 
 #ifdef COMPAT_AIO_ADD_SQE

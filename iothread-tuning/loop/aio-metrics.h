@@ -3,6 +3,8 @@
  * Copyright (C) 2026 nearmetal contributors
  *
  * The names, kinds and units under which event loop statistics are reported
+ *
+ * Any thread may read them.
  */
 #ifndef IOTHREAD_TUNING_AIO_METRICS_H
 #define IOTHREAD_TUNING_AIO_METRICS_H

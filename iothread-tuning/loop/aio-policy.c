@@ -40,17 +40,11 @@ AioPolicy *aio_policy_new(AioStats *stats)
     return ap;
 }
 
-static void sched_close(AioPolicy *ap)
+void aio_policy_free(AioPolicy *ap)
 {
     if (ap->sched_fd >= 0) {
         close(ap->sched_fd);
-        ap->sched_fd = -1;
     }
-}
-
-void aio_policy_free(AioPolicy *ap)
-{
-    sched_close(ap);
     poll_policy_free(ap->policy);
     qemu_mutex_destroy(&ap->lock);
     g_free(ap);
@@ -86,7 +80,7 @@ int64_t aio_policy_begin(AioPolicy *ap, int64_t now, int64_t wanted)
 }
 
 #ifdef CLOCK_THREAD_CPUTIME_ID
-static int64_t thread_cpu_ns(void)
+static int64_t aio_policy_cpu_ns(void)
 {
     struct timespec ts;
 
@@ -96,7 +90,7 @@ static int64_t thread_cpu_ns(void)
     return ts.tv_sec * NANOSECONDS_PER_SECOND + ts.tv_nsec;
 }
 #else
-static int64_t thread_cpu_ns(void)
+static int64_t aio_policy_cpu_ns(void)
 {
     return 0;
 }
@@ -111,14 +105,14 @@ int64_t aio_policy_sleep(AioPolicy *ap, int64_t timeout)
     ap->wait.sleep_limit = timeout;
     if (ap->ops->sleep && timeout && ++ap->blocks >= BLOCK_COST_INTERVAL) {
         ap->blocks = 0;
-        ap->block_cpu = thread_cpu_ns();
+        ap->block_cpu = aio_policy_cpu_ns();
     }
     return timeout;
 }
 
 #if defined(CONFIG_LINUX) && defined(RUSAGE_THREAD)
 /* ns in the run queue, 0 if the kernel does not tell */
-static uint64_t thread_run_delay(AioPolicy *ap)
+static uint64_t aio_policy_run_delay(AioPolicy *ap)
 {
     char text[64];
     unsigned long long running, waiting = 0;
@@ -139,17 +133,17 @@ static uint64_t thread_run_delay(AioPolicy *ap)
     return sscanf(text, "%llu %llu", &running, &waiting) == 2 ? waiting : 0;
 }
 
-static void sched_sample(AioPolicy *ap, int64_t now)
+static void aio_policy_sched_sample(AioPolicy *ap, int64_t now)
 {
     struct rusage usage;
 
     if (getrusage(RUSAGE_THREAD, &usage) == 0) {
         poll_policy_sched(ap->policy, now, usage.ru_nivcsw,
-                          thread_run_delay(ap));
+                          aio_policy_run_delay(ap));
     }
 }
 #else
-static void sched_sample(AioPolicy *ap, int64_t now)
+static void aio_policy_sched_sample(AioPolicy *ap, int64_t now)
 {
     poll_policy_sched(ap->policy, now, 0, 0);
 }
@@ -172,13 +166,13 @@ void aio_policy_waited(AioPolicy *ap, int64_t total_ns,
     if (ap->block_cpu) {
         if (slept) {
             poll_policy_block_cost(ap->policy,
-                                   thread_cpu_ns() - ap->block_cpu);
+                                   aio_policy_cpu_ns() - ap->block_cpu);
         }
         ap->block_cpu = 0;
     }
     poll_policy_waited(ap->policy, wait);
     if (poll_policy_wants_sched(ap->policy, wait->now)) {
-        sched_sample(ap, wait->now);
+        aio_policy_sched_sample(ap, wait->now);
     }
     if (slept) {
         aio_policy_publish_counts(ap);

@@ -49,8 +49,8 @@ static uint64_t iothread_parameter(IOThread *iothread, const char *name)
     return object_property_get_int(OBJECT(iothread), name, &error_abort);
 }
 
-static StatsValue *stats_value_new(const AioMetric *metric,
-                                   const uint64_t *values, unsigned n)
+static StatsValue *iothread_stats_value_new(const AioMetric *metric,
+                                            const uint64_t *values, unsigned n)
 {
     StatsValue *value = g_new0(StatsValue, 1);
     uint64List **tail = &value->u.list;
@@ -82,7 +82,7 @@ static Stats *iothread_stat_new(IOThread *iothread, const AioMetric *metric)
         n = aio_metric_read(&iothread->ctx->stats, metric, values);
     }
     stats->name = g_strdup(metric->name);
-    stats->value = stats_value_new(metric, values, n);
+    stats->value = iothread_stats_value_new(metric, values, n);
     return stats;
 }
 
@@ -125,7 +125,7 @@ static void iothread_stats_cb(StatsResultList **results, StatsTarget target,
     }
 }
 
-static StatsSchemaValue *metric_schema_new(const AioMetric *metric)
+static StatsSchemaValue *iothread_schema_new(const AioMetric *metric)
 {
     static const StatsType types[] = {
         [AIO_METRIC_CUMULATIVE] = STATS_TYPE_CUMULATIVE,
@@ -155,7 +155,7 @@ static void iothread_schemas_cb(StatsSchemaList **results, Error **errp)
     StatsSchemaValueList *list = NULL, **tail = &list;
 
     for (const AioMetric *metric = aio_metrics; metric->name; metric++) {
-        QAPI_LIST_APPEND(tail, metric_schema_new(metric));
+        QAPI_LIST_APPEND(tail, iothread_schema_new(metric));
     }
     add_stats_schema(results, STATS_PROVIDER_IOTHREAD, STATS_TARGET_IOTHREAD,
                      list);

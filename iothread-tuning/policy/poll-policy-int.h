@@ -3,6 +3,8 @@
  * Copyright (C) 2026 nearmetal contributors
  *
  * What the polling policies share, not for their users
+ *
+ * Of the thread that runs the event loop, as all of a PollPolicy is.
  */
 #ifndef IOTHREAD_TUNING_POLL_POLICY_INT_H
 #define IOTHREAD_TUNING_POLL_POLICY_INT_H

@@ -69,7 +69,7 @@ static bool chosen_workload(const SimWorkload *w)
            g_str_equal(opt_workload, w->name);
 }
 
-static GArray *run_all(const SimConfig *config, const SimTrace *trace)
+static GArray *sim_main_rows(const SimConfig *config, const SimTrace *trace)
 {
     GArray *rows = g_array_new(false, false, sizeof(SimRow));
     unsigned which = chosen_policies();
@@ -102,7 +102,7 @@ static SimConfig config_of_options(void)
     };
 }
 
-static int run(void)
+static int sim_main_run(void)
 {
     SimConfig config = config_of_options();
     SimTrace *trace = NULL;
@@ -124,7 +124,7 @@ static int run(void)
             return 1;
         }
     }
-    rows = run_all(&config, trace);
+    rows = sim_main_rows(&config, trace);
     sim_print((SimRow *)rows->data, rows->len);
     g_array_free(rows, true);
     sim_trace_free(trace);
@@ -153,5 +153,5 @@ int main(int argc, char **argv)
         list_workloads();
         return 0;
     }
-    return run();
+    return sim_main_run();
 }

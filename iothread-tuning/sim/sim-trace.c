@@ -53,7 +53,7 @@ static int compare_entries(gconstpointer a, gconstpointer b)
     return (x->ns > y->ns) - (x->ns < y->ns);
 }
 
-static SimTrace *trace_of(GArray *entries)
+static SimTrace *trace_of_entries(GArray *entries)
 {
     SimTrace *t = g_new0(SimTrace, 1);
     const TraceEntry *e = (TraceEntry *)entries->data;
@@ -110,7 +110,7 @@ SimTrace *sim_trace_read(const char *path)
         return NULL;
     }
     g_array_sort(entries, compare_entries);
-    return trace_of(entries);
+    return trace_of_entries(entries);
 }
 
 void sim_trace_free(SimTrace *trace)

@@ -10,8 +10,8 @@
 #include <glib.h>
 #include <stdbool.h>
 #include "bench.h"
-#include "shm.h"
-#include "trace.h"
+#include "bench-shm.h"
+#include "bench-trace.h"
 
 /* How long it takes: @low_ns, but @high_ns for @high_percent of requests */
 typedef struct DiskModel {

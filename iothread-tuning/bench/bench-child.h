@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 #include "bench.h"
-#include "shm.h"
+#include "bench-shm.h"
 
 #define GUEST_RAM_BYTES (64 * 1024 * 1024)
 

@@ -19,7 +19,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 #include "bench.h"
-#include "shm.h"
+#include "bench-shm.h"
 
 typedef struct BenchContext *io_context_t;
 

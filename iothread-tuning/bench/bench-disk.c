@@ -6,8 +6,8 @@
  */
 #include <string.h>
 #include <unistd.h>
-#include "child.h"
-#include "disk.h"
+#include "bench-child.h"
+#include "bench-disk.h"
 
 void disk_init(Disk *disk, BenchShm *shm, int pidfd)
 {
