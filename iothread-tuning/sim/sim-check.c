@@ -31,8 +31,6 @@
 
 static void check_lambda(GArray *rows, const SimConfig *config, int lambda)
 {
-    unsigned which = 1 << POLL_POLICY_CLASSIC | 1 << POLL_POLICY_WEIGHTED |
-                     1 << POLL_POLICY_PREDICTIVE | 1 << SIM_OFF;
     SimRow row;
 
     for (const SimWorkload *w = sim_workloads; w->name; w++) {
@@ -42,7 +40,7 @@ static void check_lambda(GArray *rows, const SimConfig *config, int lambda)
             c.lambda = c.params.latency_weight = lambda;
             c.seed += seed;
             c.requests = w->phase_ns ? CHECK_REQUESTS_PHASES : CHECK_REQUESTS;
-            sim_compare(&row, &c, w, NULL, which);
+            row = sim_compare(&c, w, NULL);
             g_array_append_val(rows, row);
         }
     }

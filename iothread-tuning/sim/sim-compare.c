@@ -108,20 +108,18 @@ static void run_contender(SimRow *row, const SimWorkload *workload,
     }
 }
 
-void sim_compare(SimRow *row, const SimConfig *config,
-                 const SimWorkload *workload, const SimTrace *trace,
-                 unsigned which)
+SimRow sim_compare(const SimConfig *config, const SimWorkload *workload,
+                   const SimTrace *trace)
 {
-    *row = (SimRow) {
+    SimRow row = {
         .workload = trace ? "trace" : workload->name,
         .config = *config,
     };
-    which |= 1 << SIM_OPTIMUM | 1 << SIM_INFORMED;
+
     for (int i = 0; i < SIM_CONTENDERS; i++) {
-        if (which & 1 << i) {
-            run_contender(row, workload, trace, i);
-        }
+        run_contender(&row, workload, trace, i);
     }
+    return row;
 }
 
 double sim_row_cost(const SimRow *row, int contender)

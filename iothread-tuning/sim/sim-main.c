@@ -7,26 +7,21 @@
 #include <glib.h>
 #include "iothread-tuning/sim/sim.h"
 
-static char *opt_policy, *opt_workload, *opt_trace;
-static gint64 opt_max_ns = 32768, opt_requests = 20000, opt_seed = 1;
+/* QEMU's default, and the length of a run */
+#define SIM_MAX_NS      32768
+#define SIM_REQUESTS    20000
+
+static char *opt_workload, *opt_trace;
 static int opt_lambda = 5;
 static gboolean opt_list, opt_check;
 
 static GOptionEntry options[] = {
-    { "policy", 0, 0, G_OPTION_ARG_STRING, &opt_policy,
-      "Only this one: classic, weighted, predictive or off", "NAME" },
     { "workload", 0, 0, G_OPTION_ARG_STRING, &opt_workload,
       "Only this one; 'all': those kept for --check too", "NAME" },
     { "trace", 0, 0, G_OPTION_ARG_FILENAME, &opt_trace,
       "Replay a trace: lines of 'ns kick' and 'ns completion'", "FILE" },
-    { "max-ns", 0, 0, G_OPTION_ARG_INT64, &opt_max_ns,
-      "poll-max-ns (32768)", "NS" },
     { "lambda", 0, 0, G_OPTION_ARG_INT, &opt_lambda,
       "What 1 ns of latency is worth in ns of CPU (5)", "N" },
-    { "seed", 0, 0, G_OPTION_ARG_INT64, &opt_seed, "Of all that is random (1)",
-      "N" },
-    { "requests", 0, 0, G_OPTION_ARG_INT64, &opt_requests,
-      "Length of a run (20000)", "N" },
     { "list", 0, 0, G_OPTION_ARG_NONE, &opt_list, "List the workloads", NULL },
     { "check", 0, 0, G_OPTION_ARG_NONE, &opt_check,
       "Fail if predictive is too far from the optimum", NULL },
@@ -47,19 +42,6 @@ static void list_workloads(void)
     }
 }
 
-/* Returns: 0 if there is no such policy */
-static unsigned chosen_policies(void)
-{
-    unsigned which = 0;
-
-    for (int i = 0; i < SIM_OPTIMUM; i++) {
-        if (!opt_policy || g_str_equal(opt_policy, sim_contenders[i])) {
-            which |= 1 << i;
-        }
-    }
-    return which;
-}
-
 static bool chosen_workload(const SimWorkload *w)
 {
     if (!opt_workload) {
@@ -72,17 +54,16 @@ static bool chosen_workload(const SimWorkload *w)
 static GArray *sim_main_rows(const SimConfig *config, const SimTrace *trace)
 {
     GArray *rows = g_array_new(false, false, sizeof(SimRow));
-    unsigned which = chosen_policies();
     SimRow row;
 
     if (trace) {
-        sim_compare(&row, config, NULL, trace, which);
+        row = sim_compare(config, NULL, trace);
         g_array_append_val(rows, row);
         return rows;
     }
     for (const SimWorkload *w = sim_workloads; w->name; w++) {
         if (chosen_workload(w)) {
-            sim_compare(&row, config, w, NULL, which);
+            row = sim_compare(config, w, NULL);
             g_array_append_val(rows, row);
         }
     }
@@ -93,24 +74,21 @@ static SimConfig config_of_options(void)
 {
     return (SimConfig) {
         .params = {
-            .max_ns = CLAMP(opt_max_ns, 0, POLL_MAX_NS_LIMIT),
+            .max_ns = SIM_MAX_NS,
             .latency_weight = CLAMP(opt_lambda, 0, POLL_LATENCY_WEIGHT_LIMIT),
         },
         .lambda = MAX(opt_lambda, 0),
-        .requests = MAX(opt_requests, 1),
-        .seed = opt_seed,
+        .requests = SIM_REQUESTS,
+        .seed = 1,
     };
 }
 
 static int sim_main_run(void)
 {
     SimConfig config = config_of_options();
-    SimTrace *trace = NULL;
-    GArray *rows;
+    g_autoptr(GArray) rows = NULL;
+    SimTrace trace = {};
 
-    if (opt_policy && !chosen_policies()) {
-        return usage_error("there is no policy", opt_policy);
-    }
     if (opt_workload && !g_str_equal(opt_workload, "all") &&
         !sim_workload_find(opt_workload)) {
         return usage_error("there is no workload", opt_workload);
@@ -118,16 +96,11 @@ static int sim_main_run(void)
     if (opt_check) {
         return !sim_check(&config);
     }
-    if (opt_trace) {
-        trace = sim_trace_read(opt_trace);
-        if (!trace) {
-            return 1;
-        }
+    if (opt_trace && !sim_trace_read(&trace, opt_trace)) {
+        return 1;
     }
-    rows = sim_main_rows(&config, trace);
+    rows = sim_main_rows(&config, opt_trace ? &trace : NULL);
     sim_print((SimRow *)rows->data, rows->len);
-    g_array_free(rows, true);
-    sim_trace_free(trace);
     return 0;
 }
 

@@ -11,6 +11,7 @@
 #ifndef IOTHREAD_TUNING_SIM_H
 #define IOTHREAD_TUNING_SIM_H
 
+#include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -103,12 +104,15 @@ typedef struct SimSlot {
     int device;
 } SimSlot;
 
+typedef struct SimTraceEvent {
+    int64_t ns;             /* since the first one */
+    int64_t gap;            /* since the one before was handled */
+    SimKind kind;
+    int device;
+} SimTraceEvent;
+
 typedef struct SimTrace {
-    int64_t *gap;           /* since the event before was handled */
-    int64_t *time;          /* since the first event */
-    SimKind *kind;
-    int *device;
-    int length;
+    GArray *events;
     bool closed;            /* each event waits for the one before */
 } SimTrace;
 
@@ -122,7 +126,7 @@ typedef struct SimDevice {
 typedef struct SimLoad {
     const SimWorkload *workload;
     const SimTrace *trace;
-    int position;           /* of the next event of trace */
+    unsigned position;      /* of the next event of trace */
     SimDevice device[SIM_DEVICES];
     SimSlot slot[SIM_SLOTS];
     int slots;
@@ -159,10 +163,9 @@ void sim_load_handle(SimLoad *load, int64_t now);
  * kicks and completions take turns is replayed as a device would behave: each
  * event comes so long after the one before was handled.
  *
- * Returns: NULL, with a message on stderr, if that fails
+ * Returns: false, with a message on stderr, if that fails
  */
-SimTrace *sim_trace_read(const char *path);
-void sim_trace_free(SimTrace *trace);
+bool sim_trace_read(SimTrace *trace, const char *path);
 
 /* --- the event loop --- */
 
@@ -268,10 +271,9 @@ typedef struct SimRow {
 
 extern const char *const sim_contenders[SIM_CONTENDERS];
 
-/* Runs contenders whose bit is in @which, and those to compare with */
-void sim_compare(SimRow *row, const SimConfig *config,
-                 const SimWorkload *workload, const SimTrace *trace,
-                 unsigned which);
+/* @trace: NULL, or instead of @workload */
+SimRow sim_compare(const SimConfig *config, const SimWorkload *workload,
+                   const SimTrace *trace);
 
 double sim_row_cost(const SimRow *row, int contender);
 double sim_row_ratio(const SimRow *row, int contender, int reference);
