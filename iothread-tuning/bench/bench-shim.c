@@ -6,8 +6,8 @@
  *
  * Submitting is a store to shared memory, so the time in the kernel and in a
  * real disk's driver is left out, for all that is compared alike.  QEMU picks
- * completions up from the ring that io_setup() returns, as with the kernel's, so
- * io_getevents() is not there.
+ * completions up from the ring that io_setup() returns, as with the kernel's,
+ * and does not call io_getevents().
  */
 #include <errno.h>
 #include <stdbool.h>

@@ -7,10 +7,10 @@
  * aio_poll() tells it of a wait's steps, and the policy's answers are cut to
  * what timers leave.
  *
- * Threads: aio_policy_set() and aio_policy_told() are called by any thread under
- * the BQL, everything else by the thread that runs the event loop.  It takes
- * the lock only when there are new parameters, so that it never runs with a
- * mixture of two settings; who sets them never waits for the loop.
+ * Threads: aio_policy_set() and aio_policy_told() are called by any thread
+ * under the BQL, everything else by the thread that runs the event loop.  It
+ * takes the lock only when there are new parameters, so that it never runs with
+ * a mixture of two settings; who sets them never waits for the loop.
  */
 #ifndef IOTHREAD_TUNING_AIO_POLICY_H
 #define IOTHREAD_TUNING_AIO_POLICY_H

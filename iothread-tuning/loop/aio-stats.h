@@ -31,7 +31,7 @@ typedef uint64_t AioCounter;
 #define aio_counter_store(c, v) __atomic_store_n(c, v, __ATOMIC_RELAXED)
 #endif
 
-/* Without, nothing below is compiled to more than stores to AioStats' scratch */
+/* Without it, no counter is written: they are there, and stay 0 */
 #ifdef CONFIG_IOTHREAD_STATS
 #define AIO_STATS_BUILT 1
 #else
