@@ -89,16 +89,27 @@ static bool aio_fds_poll_unpolled(UnpolledFds *u, AioHandlerList *ready_list)
     return ready;
 }
 
+/* If it is time, the next one is reckoned from now on */
+static bool aio_fds_due(int64_t *checked, int64_t now, int64_t interval)
+{
+    if (now - *checked < interval) {
+        return false;
+    }
+    *checked = now;
+    return true;
+}
+
 bool aio_fds_check_unpolled(AioContext *ctx, AioHandlerList *ready_list,
                             int64_t now)
 {
+    AioPolicy *ap = ctx->policy;
     UnpolledFds unpolled;
     bool all;
 
-    if (!aio_policy_fds_due(ctx->policy, now)) {
+    if (!aio_fds_due(&ap->fds_checked, now, AIO_FDS_NS)) {
         return false;
     }
-    all = aio_policy_all_fds_due(ctx->policy, now);
+    all = aio_fds_due(&ap->all_fds_checked, now, AIO_FDS_ALL_NS);
     if (!all && !aio_poll_disabled(ctx)) {
         return false;
     }

@@ -37,8 +37,9 @@ typedef struct AioPolicy {
     int64_t block_cpu;          /* thread's CPU time before it, 0: not now */
     bool was_notified;          /* aio_notify() was called before the wait */
     PollHandler completions;    /* requests of io_uring, which have no fd */
-    int64_t fds_checked;        /* when fds without io_poll were looked at */
-    int64_t all_fds_checked;    /* when all were that are not polled */
+    /* For aio_fds_check_unpolled(): when it looked last */
+    int64_t fds_checked;
+    int64_t all_fds_checked;
     int sched_fd;               /* the thread's schedstat; -1: not open */
 
     /* The only part that other threads touch */
@@ -110,41 +111,6 @@ static inline void aio_policy_polled(AioPolicy *ap, bool hit, int64_t ns)
     ap->wait.polled = true;
     ap->wait.hit = hit;
     ap->wait.polled_ns = ns;
-}
-
-/* How often polling looks at fds that cannot be polled: a call takes 1 us */
-#define AIO_POLICY_FDS_NS 16000
-
-/*
- * How often also at those of handlers that could be polled, but are not yet
- * because they have had no event: there may be many that never have one
- */
-#define AIO_POLICY_ALL_FDS_NS 64000
-
-/**
- * aio_policy_fds_due: is it time to look at fds without io_poll, at @now?
- *
- * If so, the next time is reckoned from now on.
- */
-static inline bool aio_policy_fds_due(AioPolicy *ap, int64_t now)
-{
-    if (now - ap->fds_checked < AIO_POLICY_FDS_NS) {
-        return false;
-    }
-    ap->fds_checked = now;
-    return true;
-}
-
-/**
- * aio_policy_all_fds_due: likewise, at all that are not polled
- */
-static inline bool aio_policy_all_fds_due(AioPolicy *ap, int64_t now)
-{
-    if (now - ap->all_fds_checked < AIO_POLICY_ALL_FDS_NS) {
-        return false;
-    }
-    ap->all_fds_checked = now;
-    return true;
 }
 
 /**
