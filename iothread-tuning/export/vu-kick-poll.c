@@ -5,7 +5,7 @@
 #include "qemu/bswap.h"
 #include "iothread-tuning/export/vu-kick-poll.h"
 
-static VuKickPoll *poll_of(EventNotifier *notifier)
+static VuKickPoll *vu_kick_poll_of(EventNotifier *notifier)
 {
     return container_of(notifier, VuKickPoll, notifier);
 }
@@ -15,17 +15,17 @@ static VuKickPoll *poll_of(EventNotifier *notifier)
  * when the driver kicks.  Polling does not provoke that: it would take a ring
  * whose memory is about to come back for a broken one.
  */
-static bool ring_is_mapped(VuKickPoll *poll, VuVirtq *vq)
+static bool vu_kick_poll_is_mapped(VuKickPoll *poll, VuVirtq *vq)
 {
     return !poll->dev->broken && vq->vring.avail && vq->vring.used;
 }
 
 static bool vu_kick_poll_check(void *opaque)
 {
-    VuKickPoll *poll = poll_of(opaque);
+    VuKickPoll *poll = vu_kick_poll_of(opaque);
     VuVirtq *vq = vu_get_queue(poll->dev, poll->queue);
 
-    return vq->handler && ring_is_mapped(poll, vq) &&
+    return vq->handler && vu_kick_poll_is_mapped(poll, vq) &&
            !vu_queue_empty(poll->dev, vq);
 }
 
@@ -34,7 +34,7 @@ static bool vu_kick_poll_check(void *opaque)
  * that was asked for last, even if notifications have been disabled since.  Put
  * it behind the driver, so that beginning to poll does not cost a kick.
  */
-static void pass_avail_event(VuDev *dev, VuVirtq *vq)
+static void vu_kick_poll_pass_avail_event(VuDev *dev, VuVirtq *vq)
 {
     uint16_t *avail_event = (uint16_t *)&vq->vring.used->ring[vq->vring.num];
 
@@ -45,11 +45,11 @@ static void pass_avail_event(VuDev *dev, VuVirtq *vq)
 
 static void vu_kick_poll_begin(EventNotifier *notifier)
 {
-    VuKickPoll *poll = poll_of(notifier);
+    VuKickPoll *poll = vu_kick_poll_of(notifier);
     VuVirtq *vq = vu_get_queue(poll->dev, poll->queue);
 
-    if (!poll->quiet && ring_is_mapped(poll, vq)) {
-        pass_avail_event(poll->dev, vq);
+    if (!poll->quiet && vu_kick_poll_is_mapped(poll, vq)) {
+        vu_kick_poll_pass_avail_event(poll->dev, vq);
         vu_queue_set_notification(poll->dev, vq, false);
         poll->quiet = true;
     }
@@ -58,10 +58,10 @@ static void vu_kick_poll_begin(EventNotifier *notifier)
 /* The caller looks for requests once more that came without a kick */
 static void vu_kick_poll_end(EventNotifier *notifier)
 {
-    VuKickPoll *poll = poll_of(notifier);
+    VuKickPoll *poll = vu_kick_poll_of(notifier);
     VuVirtq *vq = vu_get_queue(poll->dev, poll->queue);
 
-    if (poll->quiet && ring_is_mapped(poll, vq)) {
+    if (poll->quiet && vu_kick_poll_is_mapped(poll, vq)) {
         vu_queue_set_notification(poll->dev, vq, true);
     }
     poll->quiet = false;
@@ -94,7 +94,8 @@ void vu_kick_poll_kicked(VuKickPoll *poll)
 {
     VuVirtq *vq = vu_get_queue(poll->dev, poll->queue);
 
-    if (qatomic_load_acquire(&poll->resync) && ring_is_mapped(poll, vq)) {
+    if (qatomic_load_acquire(&poll->resync) &&
+        vu_kick_poll_is_mapped(poll, vq)) {
         poll->resync = false;
         poll->quiet = false;
         vu_queue_set_notification(poll->dev, vq, true);
@@ -105,7 +106,8 @@ void vu_kick_poll_retry_resync(VuKickPoll *poll)
 {
     VuVirtq *vq = vu_get_queue(poll->dev, poll->queue);
 
-    if (qatomic_load_acquire(&poll->resync) && ring_is_mapped(poll, vq)) {
+    if (qatomic_load_acquire(&poll->resync) &&
+        vu_kick_poll_is_mapped(poll, vq)) {
         event_notifier_set(&poll->notifier);
     }
 }

@@ -19,7 +19,7 @@ void vu_requests_free(VuRequests *requests)
     g_clear_pointer(&requests->handlers, g_free);
 }
 
-static bool is_idle(const VuRequests *requests, int queue)
+static bool vu_requests_is_idle(const VuRequests *requests, int queue)
 {
     if (queue != VU_ALL_QUEUES) {
         return !requests->in_flight[queue];
@@ -32,7 +32,7 @@ static bool is_idle(const VuRequests *requests, int queue)
     return true;
 }
 
-static bool is_awaited(const VuRequests *requests, int queue)
+static bool vu_requests_is_awaited(const VuRequests *requests, int queue)
 {
     return requests->waiter && (requests->awaited == queue ||
                                 requests->awaited == VU_ALL_QUEUES);
@@ -40,7 +40,7 @@ static bool is_awaited(const VuRequests *requests, int queue)
 
 void vu_requests_begin(VuRequests *requests, int queue)
 {
-    assert(!is_awaited(requests, queue));
+    assert(!vu_requests_is_awaited(requests, queue));
     requests->in_flight[queue]++;
 }
 
@@ -48,7 +48,8 @@ void vu_requests_end(VuRequests *requests, int queue)
 {
     assert(requests->in_flight[queue]);
     requests->in_flight[queue]--;
-    if (is_awaited(requests, queue) && is_idle(requests, requests->awaited)) {
+    if (vu_requests_is_awaited(requests, queue) &&
+        vu_requests_is_idle(requests, requests->awaited)) {
         aio_co_wake(g_steal_pointer(&requests->waiter));
     }
 }
@@ -56,12 +57,12 @@ void vu_requests_end(VuRequests *requests, int queue)
 void coroutine_fn vu_requests_wait(VuRequests *requests, int queue)
 {
     assert(!requests->waiter);
-    if (!is_idle(requests, queue)) {
+    if (!vu_requests_is_idle(requests, queue)) {
         requests->awaited = queue;
         requests->waiter = qemu_coroutine_self();
         qemu_coroutine_yield();
     }
-    assert(is_idle(requests, queue));
+    assert(vu_requests_is_idle(requests, queue));
 }
 
 bool vu_requests_message_needs_idle(const VhostUserMsg *msg)

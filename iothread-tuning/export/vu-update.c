@@ -5,7 +5,7 @@
 #include "qemu/vhost-user-server.h"
 
 /* The coroutine that serves the connection shall look at what has changed */
-static void wake_server(VuServer *server)
+static void vu_update_wake_server(VuServer *server)
 {
     if (server->in_qio_channel_yield) {
         qio_channel_wake_read(server->ioc);
@@ -41,7 +41,7 @@ bool coroutine_fn vhost_user_server_wait_readable(VuServer *server, bool begun)
     return true;
 }
 
-static void tell_config(VuServer *server)
+static void vu_update_tell_config(VuServer *server)
 {
     if (qatomic_xchg(&server->update.config_changed, false) &&
         qatomic_load_acquire(&server->sioc) && !server->vu_dev.broken) {
@@ -49,7 +49,7 @@ static void tell_config(VuServer *server)
     }
 }
 
-static void attach_watches(VuServer *server)
+static void vu_update_attach(VuServer *server)
 {
     VuFdWatch *watch;
 
@@ -59,7 +59,7 @@ static void attach_watches(VuServer *server)
     server->update.attached = true;
 }
 
-static void detach_watches(VuServer *server)
+static void vu_update_detach(VuServer *server)
 {
     VuFdWatch *watch;
 
@@ -70,32 +70,32 @@ static void detach_watches(VuServer *server)
     server->update.attached = false;
 }
 
-static void serve_connection(VuServer *server)
+static void vu_update_serve(VuServer *server)
 {
     assert(!server->in_qio_channel_yield);
     server->co_trip = qemu_coroutine_create(server->update.serve, server);
     qemu_coroutine_enter(server->co_trip);
 }
 
-static void update_bh(void *opaque)
+static void vu_update_bh(void *opaque)
 {
     VuServer *server = opaque;
     VuUpdate *update = &server->update;
 
     if (update->attached && server->quiescing) {
-        detach_watches(server);
+        vu_update_detach(server);
     } else if (!update->attached && !server->quiescing) {
-        attach_watches(server);
+        vu_update_attach(server);
     }
-    tell_config(server);
+    vu_update_tell_config(server);
     if (server->quiescing || update->stopping || server->vu_dev.broken ||
         update->parked) {
-        wake_server(server);
+        vu_update_wake_server(server);
     }
     /* Written last by whoever accepts a connection */
     if (qatomic_load_acquire(&server->sioc) && !server->co_trip &&
         !server->quiescing) {
-        serve_connection(server);
+        vu_update_serve(server);
     }
     qatomic_dec(&update->pending);
     aio_wait_kick();
@@ -105,7 +105,7 @@ void vhost_user_server_update(VuServer *server)
 {
     if (server->ctx && !server->update.stopped) {
         qatomic_inc(&server->update.pending);
-        aio_bh_schedule_oneshot(server->ctx, update_bh, server);
+        aio_bh_schedule_oneshot(server->ctx, vu_update_bh, server);
     }
 }
 

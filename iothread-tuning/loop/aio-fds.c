@@ -11,17 +11,16 @@
 /* Handlers in one call; the monitor looks at more of them */
 #define UNPOLLED_MAX 16
 
-static bool may_be_stale(const AioHandler *node)
+static bool aio_fd_may_be_stale(const AioHandler *node)
 {
-    return node->uncleared && node->is_event_notifier &&
+    return node->fd_state == AIO_FD_LEFT_SET && node->is_event_notifier &&
            node->clean < EVENTFD_CLEAN_MAX &&
            !QLIST_IS_INSERTED(node, node_deleted);
 }
 
-static bool clear_eventfd(AioContext *ctx, AioHandler *node)
+static bool aio_fd_clear(AioContext *ctx, AioHandler *node)
 {
-    /* The source may yet set it for what was found: it goes on being suspect */
-    node->uncleared = false;
+    node->fd_state = AIO_FD_CLEARED;
     node->clean++;
     if (!event_notifier_test_and_clear(node->opaque)) {
         return false;
@@ -37,7 +36,7 @@ bool aio_fds_clear_stale(AioContext *ctx, AioHandlerList *ready_list)
     AioHandler *node;
 
     QLIST_FOREACH(node, &ctx->poll_aio_handlers, node_poll) {
-        if (may_be_stale(node) && clear_eventfd(ctx, node) &&
+        if (aio_fd_may_be_stale(node) && aio_fd_clear(ctx, node) &&
             /* What it was set for may have come after the latest poll */
             node->io_poll(node->opaque)) {
             aio_add_ready_handler(ready_list, node, 0);
@@ -55,26 +54,26 @@ typedef struct UnpolledFds {
 } UnpolledFds;
 
 /* @all: also handlers that could be polled, but have had no event so far */
-static bool is_unpolled(const AioHandler *node, bool all)
+static bool aio_fds_is_unpolled(const AioHandler *node, bool all)
 {
     return (!node->io_poll || (all && !QLIST_IS_INSERTED(node, node_poll))) &&
            node->pfd.events && !QLIST_IS_INSERTED(node, node_deleted);
 }
 
-static void unpolled_find(AioContext *ctx, UnpolledFds *u, bool all)
+static void aio_fds_find_unpolled(AioContext *ctx, UnpolledFds *u, bool all)
 {
     AioHandler *node;
 
     u->n = 0;
     QLIST_FOREACH_RCU(node, &ctx->aio_handlers, node) {
-        if (u->n < UNPOLLED_MAX && is_unpolled(node, all)) {
+        if (u->n < UNPOLLED_MAX && aio_fds_is_unpolled(node, all)) {
             u->nodes[u->n] = node;
             u->fds[u->n++] = node->pfd;
         }
     }
 }
 
-static bool unpolled_check(UnpolledFds *u, AioHandlerList *ready_list)
+static bool aio_fds_poll_unpolled(UnpolledFds *u, AioHandlerList *ready_list)
 {
     bool ready = false;
 
@@ -90,24 +89,35 @@ static bool unpolled_check(UnpolledFds *u, AioHandlerList *ready_list)
     return ready;
 }
 
+/* If it is time, the next one is reckoned from now on */
+static bool aio_fds_due(int64_t *checked, int64_t now, int64_t interval)
+{
+    if (now - *checked < interval) {
+        return false;
+    }
+    *checked = now;
+    return true;
+}
+
 bool aio_fds_check_unpolled(AioContext *ctx, AioHandlerList *ready_list,
                             int64_t now)
 {
+    AioPolicy *ap = ctx->policy;
     UnpolledFds unpolled;
     bool all;
 
-    if (!aio_policy_fds_due(ctx->policy, now)) {
+    if (!aio_fds_due(&ap->fds_checked, now, AIO_FDS_NS)) {
         return false;
     }
-    all = aio_policy_all_fds_due(ctx->policy, now);
+    all = aio_fds_due(&ap->all_fds_checked, now, AIO_FDS_ALL_NS);
     if (!all && !aio_poll_disabled(ctx)) {
         return false;
     }
-    unpolled_find(ctx, &unpolled, all);
+    aio_fds_find_unpolled(ctx, &unpolled, all);
     if (unpolled.n == UNPOLLED_MAX) {
         return ctx->fdmon_ops->wait(ctx, ready_list, 0) > 0;
     }
-    return unpolled_check(&unpolled, ready_list);
+    return aio_fds_poll_unpolled(&unpolled, ready_list);
 }
 
 #ifdef COMPAT_AIO_ADD_SQE

@@ -24,10 +24,19 @@
  */
 bool aio_fds_clear_stale(AioContext *ctx, AioHandlerList *ready_list);
 
+/* How often polling looks at fds that cannot be polled: a call takes 1 us */
+#define AIO_FDS_NS 16000
+
+/*
+ * How often also at those of handlers that could be polled, but are not yet
+ * because they have had no event: there may be many that never have one
+ */
+#define AIO_FDS_ALL_NS 64000
+
 /**
  * aio_fds_check_unpolled: look at the fds of handlers that are not polled
- * @now: the time; those without io_poll are looked at every AIO_POLICY_FDS_NS,
- *       all others every AIO_POLICY_ALL_FDS_NS
+ * @now: the time; those without io_poll are looked at every AIO_FDS_NS, all
+ *       others every AIO_FDS_ALL_NS
  *
  * Polling finds nothing on them, and a wait with all fds would find those that
  * polling has left set.  A handler is not polled before its first event: a

@@ -10,12 +10,12 @@
 #define TIME(metric_name, field) \
     { .name = metric_name, .nanoseconds = true, \
       .offset = offsetof(AioStats, field) }
-#define NOW(metric_name, field) \
-    { .name = metric_name, .kind = AIO_METRIC_INSTANT, \
-      .offset = offsetof(AioStats, field) }
 #define TIME_NOW(metric_name, field) \
     { .name = metric_name, .kind = AIO_METRIC_INSTANT, .nanoseconds = true, \
       .offset = offsetof(AioStats, field) }
+#define PROPERTY(metric_name) \
+    { .name = metric_name, .kind = AIO_METRIC_INSTANT, \
+      .source = AIO_METRIC_PROPERTY }
 
 const AioMetric aio_metrics[] = {
     COUNT("loops", loops),
@@ -26,7 +26,7 @@ const AioMetric aio_metrics[] = {
     COUNT("blocks", blocks),
     TIME("block-time", block_time),
     COUNT("spurious-wakeups", spurious_wakeups),
-    { .name = "events", .total = true,
+    { .name = "events", .source = AIO_METRIC_SUM,
       .offset = offsetof(AioStats, wait_histogram) },
     TIME_NOW("poll-current", poll_current),
     COUNT("timed-sleeps", timed_sleeps),
@@ -37,19 +37,21 @@ const AioMetric aio_metrics[] = {
     COUNT("eventfds-cleared", fds_cleared),
     TIME_NOW("wake-latency", wake_latency),
     TIME_NOW("block-cpu", block_cpu),
-    NOW("poll-policy", poll_policy),
-    TIME_NOW("poll-max-ns", poll_max_ns),
-    NOW("poll-grow", poll_grow),
-    NOW("poll-shrink", poll_shrink),
-    NOW("poll-weight", poll_weight),
-    NOW("poll-latency-weight", poll_latency_weight),
-    NOW("poll-cpu-limit", poll_cpu_limit),
-    NOW("aio-max-batch", aio_max_batch),
+    PROPERTY("poll-policy"),
+    { .name = "poll-max-ns", .kind = AIO_METRIC_INSTANT, .nanoseconds = true,
+      .source = AIO_METRIC_PROPERTY },
+    PROPERTY("poll-grow"),
+    PROPERTY("poll-shrink"),
+    PROPERTY("poll-weight"),
+    PROPERTY("poll-latency-weight"),
+    PROPERTY("poll-cpu-limit"),
+    PROPERTY("aio-max-batch"),
     COUNT("requests", requests),
     COUNT("submits", submits),
-    { .name = "batch-mean", .kind = AIO_METRIC_INSTANT, .mean = true,
-      .offset = offsetof(AioStats, requests) },
-    { .name = "cpu-time", .nanoseconds = true, .thread_clock = true },
+    { .name = "batch-mean", .kind = AIO_METRIC_INSTANT,
+      .source = AIO_METRIC_MEAN, .offset = offsetof(AioStats, requests) },
+    { .name = "cpu-time", .nanoseconds = true,
+      .source = AIO_METRIC_THREAD_CLOCK },
     { .name = "wait-histogram", .kind = AIO_METRIC_LOG2_HISTOGRAM,
       .nanoseconds = true, .offset = offsetof(AioStats, wait_histogram) },
     { }
@@ -60,29 +62,20 @@ unsigned aio_metric_read(const AioStats *stats, const AioMetric *metric,
 {
     const AioCounter *counter = (const void *)((const char *)stats +
                                                metric->offset);
-    bool histogram = metric->kind == AIO_METRIC_LOG2_HISTOGRAM;
+    unsigned n = metric->kind == AIO_METRIC_LOG2_HISTOGRAM ?
+                 AIO_STATS_WAIT_BUCKETS : 1;
 
-    if (metric->mean) {
-        uint64_t dividend = aio_counter_read(&counter[0]);
+    for (unsigned i = 0; i < n; i++) {
+        values[i] = aio_counter_read(&counter[i]);
+    }
+    if (metric->source == AIO_METRIC_MEAN) {
         uint64_t divisor = aio_counter_read(&counter[1]);
 
-        values[0] = divisor ? 1000 * dividend / divisor : 0;
-        return 1;
-    }
-    if (!histogram && !metric->total) {
-        values[0] = aio_counter_read(counter);
-        return 1;
-    }
-
-    values[0] = 0;
-    for (unsigned i = 0; i < AIO_STATS_WAIT_BUCKETS; i++) {
-        uint64_t value = aio_counter_read(&counter[i]);
-
-        if (histogram) {
-            values[i] = value;
-        } else {
-            values[0] += value;
+        values[0] = divisor ? 1000 * values[0] / divisor : 0;
+    } else if (metric->source == AIO_METRIC_SUM) {
+        for (unsigned i = 1; i < AIO_STATS_WAIT_BUCKETS; i++) {
+            values[0] += aio_counter_read(&counter[i]);
         }
     }
-    return histogram ? AIO_STATS_WAIT_BUCKETS : 1;
+    return n;
 }

@@ -2,6 +2,7 @@
 /* Copyright (C) 2026 nearmetal contributors */
 #include "qemu/osdep.h"
 #include <sys/resource.h>
+#include "qemu/lockable.h"
 #include "qemu/timer.h"
 #include "block/aio.h"
 #include "iothread-tuning/loop/aio-policy.h"
@@ -12,21 +13,7 @@
 /* An EventNotifier's number counts up from 1, and does not get there */
 #define COMPLETIONS_SOURCE UINT64_MAX
 
-#ifdef CONFIG_IOTHREAD_STATS
-static void publish_params(AioPolicy *ap, const PollParams *params)
-{
-    AioStats *s = ap->stats;
-
-    aio_counter_set(&s->poll_policy, params->kind);
-    aio_counter_set(&s->poll_max_ns, params->max_ns);
-    aio_counter_set(&s->poll_grow, params->grow);
-    aio_counter_set(&s->poll_shrink, params->shrink);
-    aio_counter_set(&s->poll_weight, params->weight);
-    aio_counter_set(&s->poll_latency_weight, params->latency_weight);
-    aio_counter_set(&s->poll_cpu_limit, params->cpu_limit);
-}
-
-static void publish_counts(AioPolicy *ap)
+static void aio_policy_publish_counts(AioPolicy *ap)
 {
     const PollCounts *counts = poll_policy_counts(ap->policy);
     AioStats *s = ap->stats;
@@ -39,10 +26,6 @@ static void publish_counts(AioPolicy *ap)
     aio_counter_set(&s->wake_latency, counts->wake_latency);
     aio_counter_set(&s->block_cpu, counts->block_cpu);
 }
-#else
-static void publish_params(AioPolicy *ap, const PollParams *params) {}
-static void publish_counts(AioPolicy *ap) {}
-#endif
 
 AioPolicy *aio_policy_new(AioStats *stats)
 {
@@ -52,43 +35,41 @@ AioPolicy *aio_policy_new(AioStats *stats)
     ap->ops = poll_policy_ops(ap->policy);
     ap->stats = stats;
     ap->sched_fd = -1;
+    qemu_mutex_init(&ap->lock);
+    ap->told = *poll_policy_params(ap->policy);
     return ap;
-}
-
-static void sched_close(AioPolicy *ap)
-{
-    if (ap->sched_fd >= 0) {
-        close(ap->sched_fd);
-        ap->sched_fd = -1;
-    }
 }
 
 void aio_policy_free(AioPolicy *ap)
 {
-    sched_close(ap);
+    if (ap->sched_fd >= 0) {
+        close(ap->sched_fd);
+    }
     poll_policy_free(ap->policy);
+    qemu_mutex_destroy(&ap->lock);
     g_free(ap);
 }
 
 void aio_policy_set(AioPolicy *ap, const PollParams *params)
 {
     assert(poll_params_valid(params));
-    poll_params_publish(&ap->shared, params);
+    QEMU_LOCK_GUARD(&ap->lock);
+    ap->told = *params;
+    qatomic_set(&ap->changed, true);
 }
 
-bool aio_policy_take(AioPolicy *ap)
+void aio_policy_take_changed(AioPolicy *ap)
 {
     PollParams params;
 
-    if (!poll_params_take(&ap->shared, &params, &ap->seen)) {
-        return false;
+    WITH_QEMU_LOCK_GUARD(&ap->lock) {
+        qatomic_set(&ap->changed, false);
+        params = ap->told;
     }
     poll_policy_set(ap->policy, &params);
     ap->ops = poll_policy_ops(ap->policy);
     ap->enabled = params.max_ns > 0;
     ap->completions = (PollHandler) { .source = COMPLETIONS_SOURCE };
-    publish_params(ap, poll_policy_params(ap->policy));
-    return true;
 }
 
 int64_t aio_policy_begin(AioPolicy *ap, int64_t now, int64_t wanted)
@@ -99,7 +80,7 @@ int64_t aio_policy_begin(AioPolicy *ap, int64_t now, int64_t wanted)
 }
 
 #ifdef CLOCK_THREAD_CPUTIME_ID
-static int64_t thread_cpu_ns(void)
+static int64_t aio_policy_cpu_ns(void)
 {
     struct timespec ts;
 
@@ -109,7 +90,7 @@ static int64_t thread_cpu_ns(void)
     return ts.tv_sec * NANOSECONDS_PER_SECOND + ts.tv_nsec;
 }
 #else
-static int64_t thread_cpu_ns(void)
+static int64_t aio_policy_cpu_ns(void)
 {
     return 0;
 }
@@ -124,14 +105,14 @@ int64_t aio_policy_sleep(AioPolicy *ap, int64_t timeout)
     ap->wait.sleep_limit = timeout;
     if (ap->ops->sleep && timeout && ++ap->blocks >= BLOCK_COST_INTERVAL) {
         ap->blocks = 0;
-        ap->block_cpu = thread_cpu_ns();
+        ap->block_cpu = aio_policy_cpu_ns();
     }
     return timeout;
 }
 
 #if defined(CONFIG_LINUX) && defined(RUSAGE_THREAD)
 /* ns in the run queue, 0 if the kernel does not tell */
-static uint64_t thread_run_delay(AioPolicy *ap)
+static uint64_t aio_policy_run_delay(AioPolicy *ap)
 {
     char text[64];
     unsigned long long running, waiting = 0;
@@ -152,17 +133,17 @@ static uint64_t thread_run_delay(AioPolicy *ap)
     return sscanf(text, "%llu %llu", &running, &waiting) == 2 ? waiting : 0;
 }
 
-static void sched_sample(AioPolicy *ap, int64_t now)
+static void aio_policy_sched_sample(AioPolicy *ap, int64_t now)
 {
     struct rusage usage;
 
     if (getrusage(RUSAGE_THREAD, &usage) == 0) {
         poll_policy_sched(ap->policy, now, usage.ru_nivcsw,
-                          thread_run_delay(ap));
+                          aio_policy_run_delay(ap));
     }
 }
 #else
-static void sched_sample(AioPolicy *ap, int64_t now)
+static void aio_policy_sched_sample(AioPolicy *ap, int64_t now)
 {
     poll_policy_sched(ap->policy, now, 0, 0);
 }
@@ -185,15 +166,15 @@ void aio_policy_waited(AioPolicy *ap, int64_t total_ns,
     if (ap->block_cpu) {
         if (slept) {
             poll_policy_block_cost(ap->policy,
-                                   thread_cpu_ns() - ap->block_cpu);
+                                   aio_policy_cpu_ns() - ap->block_cpu);
         }
         ap->block_cpu = 0;
     }
     poll_policy_waited(ap->policy, wait);
     if (poll_policy_wants_sched(ap->policy, wait->now)) {
-        sched_sample(ap, wait->now);
+        aio_policy_sched_sample(ap, wait->now);
     }
     if (slept) {
-        publish_counts(ap);
+        aio_policy_publish_counts(ap);
     }
 }

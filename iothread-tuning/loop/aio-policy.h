@@ -5,32 +5,47 @@
  * An AioContext's polling policy
  *
  * aio_poll() tells it of a wait's steps, and the policy's answers are cut to
- * what timers leave.  Threads: aio_policy_set() is called by any thread under
- * the BQL, everything else by the thread that runs the event loop.
+ * what timers leave.
+ *
+ * Threads: aio_policy_set() and aio_policy_told() are called by any thread
+ * under the BQL, everything else by the thread that runs the event loop.  It
+ * takes the lock only when there are new parameters, so that it never runs with
+ * a mixture of two settings; who sets them never waits for the loop.
  */
 #ifndef IOTHREAD_TUNING_AIO_POLICY_H
 #define IOTHREAD_TUNING_AIO_POLICY_H
 
+#include "qemu/atomic.h"
+#include "qemu/thread.h"
 #include "iothread-tuning/loop/aio-stats.h"
-#include "iothread-tuning/loop/poll-params.h"
 #include "iothread-tuning/policy/poll-policy.h"
+
+/* The eventfd of a handler, which polling does not read */
+typedef enum AioFdState {
+    AIO_FD_READ,                /* with the latest event */
+    AIO_FD_LEFT_SET,            /* the latest event was found by polling */
+    AIO_FD_CLEARED,             /* and then cleared; it may yet be set for it */
+} AioFdState;
 
 typedef struct AioPolicy {
     PollPolicy *policy;
     AioStats *stats;            /* of the same AioContext */
     const PollPolicyOps *ops;   /* in force */
     bool enabled;               /* poll-max-ns is not 0 */
-    uint32_t seen;              /* sequence of the parameters in force */
     PollWait wait;              /* the present one; now is its beginning */
     unsigned blocks;            /* until the cost of one is measured */
     int64_t block_cpu;          /* thread's CPU time before it, 0: not now */
     bool was_notified;          /* aio_notify() was called before the wait */
     PollHandler completions;    /* requests of io_uring, which have no fd */
-    int64_t fds_checked;        /* when fds without io_poll were looked at */
-    int64_t all_fds_checked;    /* when all were that are not polled */
+    /* For aio_fds_check_unpolled(): when it looked last */
+    int64_t fds_checked;
+    int64_t all_fds_checked;
     int sched_fd;               /* the thread's schedstat; -1: not open */
 
-    PollParamsShared shared;    /* the only part other threads touch */
+    /* The only part that other threads touch */
+    QemuMutex lock;             /* of told */
+    PollParams told;            /* written under the BQL, too */
+    bool changed;               /* atomic: told is still to be taken */
 } AioPolicy;
 
 /**
@@ -47,11 +62,29 @@ void aio_policy_free(AioPolicy *ap);
 void aio_policy_set(AioPolicy *ap, const PollParams *params);
 
 /**
+ * aio_policy_told: what aio_policy_set() has set last
+ */
+static inline const PollParams *aio_policy_told(const AioPolicy *ap)
+{
+    return &ap->told;
+}
+
+/* For aio_policy_take() */
+void aio_policy_take_changed(AioPolicy *ap);
+
+/**
  * aio_policy_take: take over parameters that have been set
  *
  * Returns: true if there were new ones: all handlers' states must be zeroed
  */
-bool aio_policy_take(AioPolicy *ap);
+static inline bool aio_policy_take(AioPolicy *ap)
+{
+    if (!qatomic_read(&ap->changed)) {
+        return false;
+    }
+    aio_policy_take_changed(ap);
+    return true;
+}
 
 /**
  * aio_policy_is_stock: does the loop poll and ask for kicks as stock's does?
@@ -60,11 +93,6 @@ bool aio_policy_take(AioPolicy *ap);
 static inline bool aio_policy_is_stock(const AioPolicy *ap)
 {
     return !ap || ap->ops->stock;
-}
-
-static inline bool aio_policy_changed(const AioPolicy *ap)
-{
-    return poll_params_changed(&ap->shared, ap->seen);
 }
 
 /**
@@ -83,41 +111,6 @@ static inline void aio_policy_polled(AioPolicy *ap, bool hit, int64_t ns)
     ap->wait.polled = true;
     ap->wait.hit = hit;
     ap->wait.polled_ns = ns;
-}
-
-/* How often polling looks at fds that cannot be polled: a call takes 1 us */
-#define AIO_POLICY_FDS_NS 16000
-
-/*
- * How often also at those of handlers that could be polled, but are not yet
- * because they have had no event: there may be many that never have one
- */
-#define AIO_POLICY_ALL_FDS_NS 64000
-
-/**
- * aio_policy_fds_due: is it time to look at fds without io_poll, at @now?
- *
- * If so, the next time is reckoned from now on.
- */
-static inline bool aio_policy_fds_due(AioPolicy *ap, int64_t now)
-{
-    if (now - ap->fds_checked < AIO_POLICY_FDS_NS) {
-        return false;
-    }
-    ap->fds_checked = now;
-    return true;
-}
-
-/**
- * aio_policy_all_fds_due: likewise, at all that are not polled
- */
-static inline bool aio_policy_all_fds_due(AioPolicy *ap, int64_t now)
-{
-    if (now - ap->all_fds_checked < AIO_POLICY_ALL_FDS_NS) {
-        return false;
-    }
-    ap->all_fds_checked = now;
-    return true;
 }
 
 /**

@@ -20,17 +20,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "iothread-tuning/loop/tick-clock.h"
-
 #ifndef NATIVE_UNIT_TEST
 #include "qemu/atomic.h"
 typedef aligned_uint64_t AioCounter;
 #define aio_counter_read(c)     qatomic_read_u64(c)
-#define aio_counter_set(c, v)   qatomic_set_u64(c, v)
+#define aio_counter_store(c, v) qatomic_set_u64(c, v)
 #else
 typedef uint64_t AioCounter;
 #define aio_counter_read(c)     __atomic_load_n(c, __ATOMIC_RELAXED)
-#define aio_counter_set(c, v)   __atomic_store_n(c, v, __ATOMIC_RELAXED)
+#define aio_counter_store(c, v) __atomic_store_n(c, v, __ATOMIC_RELAXED)
+#endif
+
+/* Without it, no counter is written: they are there, and stay 0 */
+#ifdef CONFIG_IOTHREAD_STATS
+#define AIO_STATS_BUILT 1
+#else
+#define AIO_STATS_BUILT 0
 #endif
 
 /*
@@ -38,10 +43,6 @@ typedef uint64_t AioCounter;
  * [2^(n-1), 2^n) ns, the last one everything from 2^30 ns (1.07 s) on.
  */
 #define AIO_STATS_WAIT_BUCKETS 32
-
-#ifdef CONFIG_IOTHREAD_STATS
-
-#define AIO_STATS_BUILT 1
 
 typedef struct AioStats {
     AioCounter loops;           /* iterations of the event loop */
@@ -66,15 +67,6 @@ typedef struct AioStats {
     /* ... of this moment */
     AioCounter wake_latency;    /* ns from an event to the thread's running */
     AioCounter block_cpu;       /* ns of CPU time that a wait costs */
-    /* ... and the parameters in force */
-    AioCounter poll_policy;     /* 0 classic, 1 weighted, 2 predictive */
-    AioCounter poll_max_ns;
-    AioCounter poll_grow;
-    AioCounter poll_shrink;
-    AioCounter poll_weight;
-    AioCounter poll_latency_weight;
-    AioCounter poll_cpu_limit;
-    AioCounter aio_max_batch;   /* written by whoever sets it, under the BQL */
 
     /* Handlers dispatched that had work to do, by the ns waited for them */
     AioCounter wait_histogram[AIO_STATS_WAIT_BUCKETS];
@@ -85,10 +77,19 @@ typedef struct AioStats {
     unsigned completions;       /* requests of io_uring that have ended */
 } AioStats;
 
+static inline void aio_counter_set(AioCounter *counter, uint64_t n)
+{
+    if (AIO_STATS_BUILT) {
+        aio_counter_store(counter, n);
+    }
+}
+
 /* Not a read-modify-write: the caller is the counter's only writer */
 static inline void aio_counter_add(AioCounter *counter, uint64_t n)
 {
-    aio_counter_set(counter, aio_counter_read(counter) + n);
+    if (AIO_STATS_BUILT) {
+        aio_counter_store(counter, aio_counter_read(counter) + n);
+    }
 }
 
 /**
@@ -102,22 +103,6 @@ static inline unsigned aio_stats_wait_bucket(int64_t ns)
 
     return bucket < AIO_STATS_WAIT_BUCKETS ?
            bucket : AIO_STATS_WAIT_BUCKETS - 1;
-}
-
-/**
- * aio_stats_wait_begin: the loop goes to sleep, and does not time it for itself
- */
-static inline TickSpan aio_stats_wait_begin(void)
-{
-    return tick_span_begin();
-}
-
-/**
- * aio_stats_wait_end: how long it slept, in ns; 0 without statistics
- */
-static inline int64_t aio_stats_wait_end(TickSpan span)
-{
-    return tick_span_ns(span);
 }
 
 /**
@@ -227,14 +212,6 @@ static inline void aio_stats_fd_cleared(AioStats *s)
 }
 
 /**
- * aio_stats_max_batch: @max_batch is in force as aio-max-batch
- */
-static inline void aio_stats_max_batch(AioStats *s, int64_t max_batch)
-{
-    aio_counter_set(&s->aio_max_batch, max_batch);
-}
-
-/**
  * aio_stats_poll_current: how long the loop may poll for at present
  * @ns: where to store it, 0 to poll-max-ns
  *
@@ -243,39 +220,7 @@ static inline void aio_stats_max_batch(AioStats *s, int64_t max_batch)
 static inline bool aio_stats_poll_current(const AioStats *s, int64_t *ns)
 {
     *ns = aio_counter_read(&s->poll_current);
-    return true;
+    return AIO_STATS_BUILT;
 }
-
-#else /* !CONFIG_IOTHREAD_STATS */
-
-#define AIO_STATS_BUILT 0
-
-typedef struct AioStats {} AioStats;
-
-static inline TickSpan aio_stats_wait_begin(void)
-{
-    return (TickSpan) {};
-}
-static inline int64_t aio_stats_wait_end(TickSpan span)
-{
-    return 0;
-}
-static inline void aio_stats_poll_limit(AioStats *s, int64_t ns) {}
-static inline void aio_stats_polled(AioStats *s, bool hit, int64_t ns) {}
-static inline void aio_stats_waited(AioStats *s, bool blocked,
-                                    int64_t wait_ns) {}
-static inline void aio_stats_event(AioStats *s, int64_t wait_ns) {}
-static inline void aio_stats_completion(AioStats *s) {}
-static inline void aio_stats_completed(AioStats *s, int64_t wait_ns) {}
-static inline void aio_stats_loop(AioStats *s, bool progress) {}
-static inline void aio_stats_submit(AioStats *s, unsigned n) {}
-static inline void aio_stats_fd_cleared(AioStats *s) {}
-static inline void aio_stats_max_batch(AioStats *s, int64_t max_batch) {}
-static inline bool aio_stats_poll_current(const AioStats *s, int64_t *ns)
-{
-    return false;
-}
-
-#endif /* CONFIG_IOTHREAD_STATS */
 
 #endif /* IOTHREAD_TUNING_AIO_STATS_H */

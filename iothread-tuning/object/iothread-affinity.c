@@ -9,54 +9,56 @@
 #include "hw/nearmetal/common/thread-try.h"
 #include "iothread-tuning/object/iothread-affinity.h"
 
-static const HostCpusProperty cpu_affinity = {
+static const HostCpusProperty iothread_cpus = {
     .name = "iothread.cpu-affinity",
     .remedy = "create the iothread with a 'thread-context', or set the "
               "affinity of its thread from outside",
 };
 
-static ptrdiff_t affinity_offset;
+static ptrdiff_t iothread_affinity_offset;
 
-static IOThreadAffinity *affinity_of(const Object *obj)
+static IOThreadAffinity *iothread_affinity_of(const Object *obj)
 {
-    return (void *)obj + affinity_offset;
+    return (void *)obj + iothread_affinity_offset;
 }
 
-static void set_wanted(IOThreadAffinity *affinity, uint16List **list,
-                       Error **errp)
+static void iothread_affinity_want(IOThreadAffinity *affinity,
+                                   uint16List **list, Error **errp)
 {
     g_autofree unsigned long *allowed =
-        host_cpus_allowed(&cpu_affinity, errp);
+        host_cpus_allowed(&iothread_cpus, errp);
 
-    if (allowed && host_cpus_check(&cpu_affinity, *list, allowed, errp)) {
+    if (allowed && host_cpus_check(&iothread_cpus, *list, allowed, errp)) {
         qapi_free_uint16List(affinity->wanted);
         affinity->wanted = g_steal_pointer(list);
     }
 }
 
-static void set_cpu_affinity(Object *obj, Visitor *v, const char *name,
-                             void *opaque, Error **errp)
+static void iothread_set_cpu_affinity(Object *obj, Visitor *v,
+                                      const char *name, void *opaque,
+                                      Error **errp)
 {
-    IOThreadAffinity *affinity = affinity_of(obj);
+    IOThreadAffinity *affinity = iothread_affinity_of(obj);
     g_autoptr(uint16List) list = NULL;
 
-    if (!host_cpus_visit(&cpu_affinity, v, name, &list, errp)) {
+    if (!host_cpus_visit(&iothread_cpus, v, name, &list, errp)) {
         return;
     }
     if (!affinity->thread) {
-        set_wanted(affinity, &list, errp);
+        iothread_affinity_want(affinity, &list, errp);
         return;
     }
-    if (host_cpus_set(&cpu_affinity, affinity->thread, list, errp)) {
+    if (host_cpus_set(&iothread_cpus, affinity->thread, list, errp)) {
         qapi_free_uint16List(affinity->requested);
         affinity->requested = g_steal_pointer(&list);
     }
 }
 
-static void get_cpu_affinity(Object *obj, Visitor *v, const char *name,
-                             void *opaque, Error **errp)
+static void iothread_get_cpu_affinity(Object *obj, Visitor *v,
+                                      const char *name, void *opaque,
+                                      Error **errp)
 {
-    IOThreadAffinity *affinity = affinity_of(obj);
+    IOThreadAffinity *affinity = iothread_affinity_of(obj);
     g_autoptr(uint16List) list = NULL;
 
     if (!affinity->thread) {
@@ -69,10 +71,10 @@ static void get_cpu_affinity(Object *obj, Visitor *v, const char *name,
     }
 }
 
-static void check_context(const Object *obj, const char *name, Object *val,
-                          Error **errp)
+static void iothread_check_thread_context(const Object *obj, const char *name,
+                                          Object *val, Error **errp)
 {
-    if (affinity_of(obj)->thread) {
+    if (iothread_affinity_of(obj)->thread) {
         error_setg(errp, "Property 'iothread.thread-context' can be set when "
                    "the iothread is created only");
     }
@@ -80,15 +82,16 @@ static void check_context(const Object *obj, const char *name, Object *val,
 
 void iothread_affinity_class_init(ObjectClass *klass, ptrdiff_t offset)
 {
-    affinity_offset = offset;
+    iothread_affinity_offset = offset;
     object_class_property_add(klass, "cpu-affinity", "uint16List",
-                              get_cpu_affinity, set_cpu_affinity, NULL, NULL);
+                              iothread_get_cpu_affinity,
+                              iothread_set_cpu_affinity, NULL, NULL);
     object_class_property_set_description(klass, "cpu-affinity",
         "numbers of host CPUs that the thread may run on (default: as the "
         "process)");
     object_class_property_add_link(klass, "thread-context",
         TYPE_THREAD_CONTEXT, offset + offsetof(IOThreadAffinity, context),
-        check_context, OBJ_PROP_LINK_STRONG);
+        iothread_check_thread_context, OBJ_PROP_LINK_STRONG);
     object_class_property_set_description(klass, "thread-context",
         "thread-context object to create the thread in (default: none)");
 }
@@ -118,7 +121,7 @@ bool iothread_affinity_started(IOThreadAffinity *affinity, QemuThread *thread,
     affinity->thread = thread;
     affinity->requested = g_steal_pointer(&affinity->wanted);
     return !affinity->requested ||
-           host_cpus_set(&cpu_affinity, thread, affinity->requested, errp);
+           host_cpus_set(&iothread_cpus, thread, affinity->requested, errp);
 }
 
 bool iothread_affinity_query(IOThreadAffinity *affinity, uint16List **cpus)

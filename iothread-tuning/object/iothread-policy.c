@@ -11,7 +11,7 @@
 
 QEMU_BUILD_BUG_ON((int)POLL_POLICY__MAX != (int)IO_THREAD_POLL_POLICY__MAX);
 
-static ParamRange policy_params[] = {
+static ParamRange iothread_policy_params[] = {
     { "poll-weight", offsetof(IOThread, poll_weight),
       0, POLL_WEIGHT_LIMIT },
     { "poll-latency-weight", offsetof(IOThread, poll_latency_weight),
@@ -43,8 +43,9 @@ bool iothread_policy_apply(IOThread *iothread, Error **errp)
            aio_context_set_poll_policy(iothread->ctx, &params, errp);
 }
 
-static void policy_get_param(Object *obj, Visitor *v, const char *name,
-                             void *opaque, Error **errp)
+static void iothread_policy_get_param(Object *obj, Visitor *v,
+                                      const char *name, void *opaque,
+                                      Error **errp)
 {
     ParamRange *range = opaque;
     int64_t *field = (void *)IOTHREAD(obj) + range->offset;
@@ -52,8 +53,9 @@ static void policy_get_param(Object *obj, Visitor *v, const char *name,
     visit_type_int64(v, name, field, errp);
 }
 
-static void policy_set_param(Object *obj, Visitor *v, const char *name,
-                             void *opaque, Error **errp)
+static void iothread_policy_set_param(Object *obj, Visitor *v,
+                                      const char *name, void *opaque,
+                                      Error **errp)
 {
     IOThread *iothread = IOTHREAD(obj);
     ParamRange *range = opaque;
@@ -68,16 +70,18 @@ static void policy_set_param(Object *obj, Visitor *v, const char *name,
     iothread_policy_apply(iothread, errp);
 }
 
-static void policy_get_kind(Object *obj, Visitor *v, const char *name,
-                            void *opaque, Error **errp)
+static void iothread_policy_get_kind(Object *obj, Visitor *v,
+                                     const char *name, void *opaque,
+                                     Error **errp)
 {
     IOThreadPollPolicy kind = IOTHREAD(obj)->poll_policy;
 
     visit_type_IOThreadPollPolicy(v, name, &kind, errp);
 }
 
-static void policy_set_kind(Object *obj, Visitor *v, const char *name,
-                            void *opaque, Error **errp)
+static void iothread_policy_set_kind(Object *obj, Visitor *v,
+                                     const char *name, void *opaque,
+                                     Error **errp)
 {
     ERRP_GUARD();
     IOThreadPollPolicy kind;
@@ -92,7 +96,7 @@ static void policy_set_kind(Object *obj, Visitor *v, const char *name,
 }
 
 /* "-object iothread,help" shows them */
-static const struct { const char *name, *text; } descriptions[] = {
+static const struct { const char *name, *text; } iothread_policy_texts[] = {
     { "poll-max-ns", "longest polling in ns, 0 to 1000000000, 0: never poll "
       "(default: 32768)" },
     { "poll-grow", "classic policy: factor by which the polling time grows, "
@@ -109,24 +113,27 @@ static const struct { const char *name, *text; } descriptions[] = {
       "0 to 100, 0: no limit (default: 0)" },
 };
 
-static void policy_describe(ObjectClass *klass)
+static void iothread_policy_describe(ObjectClass *klass)
 {
-    for (int i = 0; i < ARRAY_SIZE(descriptions); i++) {
-        object_class_property_set_description(klass, descriptions[i].name,
-                                              descriptions[i].text);
+    for (int i = 0; i < ARRAY_SIZE(iothread_policy_texts); i++) {
+        object_class_property_set_description(klass,
+                                              iothread_policy_texts[i].name,
+                                              iothread_policy_texts[i].text);
     }
 }
 
 void iothread_policy_class_init(ObjectClass *klass)
 {
     object_class_property_add(klass, "poll-policy", "IOThreadPollPolicy",
-                              policy_get_kind, policy_set_kind, NULL, NULL);
-    for (int i = 0; i < ARRAY_SIZE(policy_params); i++) {
-        object_class_property_add(klass, policy_params[i].name, "int",
-                                  policy_get_param, policy_set_param,
-                                  NULL, &policy_params[i]);
+                              iothread_policy_get_kind,
+                              iothread_policy_set_kind, NULL, NULL);
+    for (int i = 0; i < ARRAY_SIZE(iothread_policy_params); i++) {
+        object_class_property_add(klass, iothread_policy_params[i].name, "int",
+                                  iothread_policy_get_param,
+                                  iothread_policy_set_param,
+                                  NULL, &iothread_policy_params[i]);
     }
-    policy_describe(klass);
+    iothread_policy_describe(klass);
 }
 
 void iothread_policy_info(const IOThread *iothread, IOThreadInfo *info)

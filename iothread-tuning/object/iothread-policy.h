@@ -3,6 +3,8 @@
  * Copyright (C) 2026 nearmetal contributors
  *
  * The properties of an IOThread's polling policy
+ *
+ * All functions run under the BQL.
  */
 #ifndef IOTHREAD_TUNING_IOTHREAD_POLICY_H
 #define IOTHREAD_TUNING_IOTHREAD_POLICY_H

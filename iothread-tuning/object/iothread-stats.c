@@ -40,8 +40,17 @@ static uint64_t iothread_cpu_time(IOThread *iothread)
     return 0;
 }
 
-static StatsValue *stats_value_new(const AioMetric *metric,
-                                   const uint64_t *values, unsigned n)
+/* Parameters are no statistics, but belong beside them */
+static uint64_t iothread_parameter(IOThread *iothread, const char *name)
+{
+    if (g_str_equal(name, "poll-policy")) {
+        return iothread->poll_policy;
+    }
+    return object_property_get_int(OBJECT(iothread), name, &error_abort);
+}
+
+static StatsValue *iothread_stats_value_new(const AioMetric *metric,
+                                            const uint64_t *values, unsigned n)
 {
     StatsValue *value = g_new0(StatsValue, 1);
     uint64List **tail = &value->u.list;
@@ -65,13 +74,15 @@ static Stats *iothread_stat_new(IOThread *iothread, const AioMetric *metric)
     uint64_t values[AIO_STATS_WAIT_BUCKETS];
     unsigned n = 1;
 
-    if (metric->thread_clock) {
+    if (metric->source == AIO_METRIC_PROPERTY) {
+        values[0] = iothread_parameter(iothread, metric->name);
+    } else if (metric->source == AIO_METRIC_THREAD_CLOCK) {
         values[0] = iothread_cpu_time(iothread);
     } else {
         n = aio_metric_read(&iothread->ctx->stats, metric, values);
     }
     stats->name = g_strdup(metric->name);
-    stats->value = stats_value_new(metric, values, n);
+    stats->value = iothread_stats_value_new(metric, values, n);
     return stats;
 }
 
@@ -114,7 +125,7 @@ static void iothread_stats_cb(StatsResultList **results, StatsTarget target,
     }
 }
 
-static StatsSchemaValue *metric_schema_new(const AioMetric *metric)
+static StatsSchemaValue *iothread_schema_new(const AioMetric *metric)
 {
     static const StatsType types[] = {
         [AIO_METRIC_CUMULATIVE] = STATS_TYPE_CUMULATIVE,
@@ -131,7 +142,7 @@ static StatsSchemaValue *metric_schema_new(const AioMetric *metric)
         schema->has_base = true;
         schema->base = 10;
         schema->exponent = -9;
-    } else if (metric->mean) {
+    } else if (metric->source == AIO_METRIC_MEAN) {
         schema->has_base = true;
         schema->base = 10;
         schema->exponent = -3;
@@ -144,7 +155,7 @@ static void iothread_schemas_cb(StatsSchemaList **results, Error **errp)
     StatsSchemaValueList *list = NULL, **tail = &list;
 
     for (const AioMetric *metric = aio_metrics; metric->name; metric++) {
-        QAPI_LIST_APPEND(tail, metric_schema_new(metric));
+        QAPI_LIST_APPEND(tail, iothread_schema_new(metric));
     }
     add_stats_schema(results, STATS_PROVIDER_IOTHREAD, STATS_TARGET_IOTHREAD,
                      list);

@@ -18,8 +18,9 @@ bool param_range_check(Object *obj, const ParamRange *range, int64_t value,
     return false;
 }
 
-static bool visit_integer(Object *obj, Visitor *v, const ParamRange *range,
-                          int64_t *n, Error **errp)
+static bool param_range_visit_integer(Object *obj, Visitor *v,
+                                      const ParamRange *range, int64_t *n,
+                                      Error **errp)
 {
     ERRP_GUARD();
 
@@ -37,7 +38,7 @@ bool param_range_visit(Object *obj, Visitor *v, const ParamRange *range,
 {
     int64_t n;
 
-    if (!visit_integer(obj, v, range, &n, errp) ||
+    if (!param_range_visit_integer(obj, v, range, &n, errp) ||
         !param_range_check(obj, range, n, errp)) {
         return false;
     }
@@ -50,7 +51,7 @@ bool param_range_visit_new(Object *obj, Visitor *v, const ParamRange *range,
 {
     int64_t n;
 
-    if (!visit_integer(obj, v, range, &n, errp)) {
+    if (!param_range_visit_integer(obj, v, range, &n, errp)) {
         return false;
     }
     if ((n <= range->max || n > range->stock_max) &&

@@ -12,6 +12,8 @@
  * is being created, values up to @stock_max are therefore taken as they are;
  * once all properties are known, those beyond the range are brought back to its
  * upper bound, with a warning.  Later on they are refused.
+ *
+ * All functions run under the BQL.
  */
 #ifndef IOTHREAD_TUNING_PARAM_RANGE_H
 #define IOTHREAD_TUNING_PARAM_RANGE_H

@@ -7,6 +7,8 @@
  * Buckets are sixteen to an octave, from 512 ns to 1.05 ms, one below and one
  * above.  Instead of decaying every bucket at each sample, newer samples weigh
  * more; the weights are scaled back before they grow out of a float.
+ *
+ * Of the thread that runs the event loop, as all of a PollPolicy is.
  */
 #ifndef IOTHREAD_TUNING_GAP_HISTOGRAM_H
 #define IOTHREAD_TUNING_GAP_HISTOGRAM_H

@@ -3,6 +3,8 @@
  * Copyright (C) 2026 nearmetal contributors
  *
  * Limits on polling: a share of a CPU, and giving way on a busy host
+ *
+ * Of the thread that runs the event loop, as all of a PollPolicy is.
  */
 #ifndef IOTHREAD_TUNING_POLL_BUDGET_H
 #define IOTHREAD_TUNING_POLL_BUDGET_H

@@ -6,6 +6,8 @@
  *
  * A plan polls at first, then sleeps, polls again around the time at which the
  * event is likely, and at last blocks.  Each part may be empty.
+ *
+ * Of the thread that runs the event loop, as all of a PollPolicy is.
  */
 #ifndef IOTHREAD_TUNING_POLL_PLAN_H
 #define IOTHREAD_TUNING_POLL_PLAN_H

@@ -3,6 +3,8 @@
  * Copyright (C) 2026 nearmetal contributors
  *
  * What the polling policies share, not for their users
+ *
+ * Of the thread that runs the event loop, as all of a PollPolicy is.
  */
 #ifndef IOTHREAD_TUNING_POLL_POLICY_INT_H
 #define IOTHREAD_TUNING_POLL_POLICY_INT_H
@@ -21,6 +23,7 @@ struct PollPolicy {
     bool gap_over;              /* the next wait begins a new one */
     int64_t gap_start;          /* when its first wait began */
     int64_t gap_polled;         /* ns polled in it */
+    bool sleep_over;            /* a sleep in it ran into its limit, or was 0 */
 
     int64_t now;                /* of the present wait's latest step */
     int64_t sleep_limit;        /* what poll_policy_sleep() answered */

@@ -18,6 +18,23 @@ static const PollPolicyOps *const poll_policies[POLL_POLICY__MAX] = {
     [POLL_POLICY_PREDICTIVE] = &poll_predictive_ops,
 };
 
+static bool poll_param_in_range(int64_t value, int64_t max)
+{
+    return value >= 0 && value <= max;
+}
+
+bool poll_params_valid(const PollParams *params)
+{
+    return poll_param_in_range(params->kind, POLL_POLICY__MAX - 1) &&
+           poll_param_in_range(params->max_ns, POLL_MAX_NS_LIMIT) &&
+           poll_param_in_range(params->grow, POLL_FACTOR_LIMIT) &&
+           poll_param_in_range(params->shrink, POLL_FACTOR_LIMIT) &&
+           poll_param_in_range(params->weight, POLL_WEIGHT_LIMIT) &&
+           poll_param_in_range(params->latency_weight,
+                               POLL_LATENCY_WEIGHT_LIMIT) &&
+           poll_param_in_range(params->cpu_limit, POLL_CPU_LIMIT_LIMIT);
+}
+
 PollPolicy *poll_policy_new(void)
 {
     PollPolicy *p = g_new0(PollPolicy, 1);
@@ -103,6 +120,7 @@ int64_t poll_policy_begin(PollPolicy *p, int64_t now, int64_t wanted)
         p->gap_over = false;
         p->gap_start = now;
         p->gap_polled = 0;
+        p->sleep_over = false;
     }
     p->now = now;
     p->may_poll = !poll_yield_paused(&p->yield, now);
@@ -144,9 +162,6 @@ static void poll_policy_slept(PollPolicy *p, const PollWait *wait)
     } else {
         wake_latency_slept(&p->wake);
     }
-    if (expired && wait->sleep_limit == p->sleep_limit) {
-        p->counts.timed_wakeups++;
-    }
 }
 
 void poll_policy_waited(PollPolicy *p, const PollWait *wait)
@@ -163,8 +178,10 @@ void poll_policy_waited(PollPolicy *p, const PollWait *wait)
     if (wait->slept && !p->ops->stock) {
         poll_policy_slept(p, wait);
     }
-    if (p->ops->waited) {
-        p->ops->waited(p, wait);
+    if (p->sleep_limit >= 0 && wait->sleep_limit == p->sleep_limit &&
+        !wait->woken && wait->slept_ns >= wait->sleep_limit) {
+        p->sleep_over = true;
+        p->counts.timed_wakeups += wait->slept;
     }
     p->sleep_limit = -1;
 }

@@ -58,6 +58,11 @@ typedef struct PollParams {
     int64_t cpu_limit;      /* % of time polled in vain, 0: no limit */
 } PollParams;
 
+/**
+ * poll_params_valid: are all of @params within their ranges?
+ */
+bool poll_params_valid(const PollParams *params);
+
 /* What a policy keeps for a handler; all zero but @source is a new one */
 typedef struct PollHandler {
     uint64_t source;        /* caller's: who it is, 0: cannot be told */
@@ -130,9 +135,6 @@ typedef struct PollPolicyOps {
 
     /* See poll_policy_sleep(); NULL: never any limit */
     int64_t (*sleep)(PollPolicy *p);
-
-    /* A wait ended, before its events are told; NULL: not interested */
-    void (*waited)(PollPolicy *p, const PollWait *wait);
 
     /* See poll_policy_event() */
     void (*event)(PollPolicy *p, PollHandler *h);

@@ -59,8 +59,6 @@ typedef struct PredictiveState {
     unsigned predictors;        /* so many of them */
     Predictor *current;         /* of the handler that had the latest event */
     uint64_t last_id;
-    bool woken;                 /* a timed sleep of this gap ran out */
-    bool learned;               /* the latest wait's gap has been counted */
 } PredictiveState;
 
 static void predictor_reset(Predictor *pr)
@@ -80,7 +78,14 @@ static void poll_predictive_reset(PollPolicy *p)
     }
     s->predictors = 0;
     s->current = NULL;
-    s->woken = false;
+}
+
+/* How to wait for what follows the latest event, NULL: nothing known yet */
+static const PollPlan *predictive_plan(const PollPolicy *p)
+{
+    const PredictiveState *s = p->state;
+
+    return s->current && s->current->plan.typical ? &s->current->plan : NULL;
 }
 
 /* All polling of a gap together stays within poll-max-ns */
@@ -96,78 +101,64 @@ static int64_t predictive_sleep(const PollPolicy *p, const PollPlan *plan)
 }
 
 /*
- * A sleep without limit is given one now and then, to measure the wakeup.  A
- * loop that polls all the time never sees how long waking takes, and goes on
+ * A loop that polls all the time never sees how long waking takes, and goes on
  * doing so when that has changed: it sleeps to find out, as long as a plan
  * would.
+ *
+ * Returns: how long, 0 if it is not yet time for that
  */
-static int64_t predictive_probe(const PollPolicy *p, const PollPlan *plan)
-{
-    int64_t left = plan->typical - poll_gap_elapsed(p);
-    int64_t ns = left * 2 / 3;
-
-    if (ns >= PROBE_MIN_NS && wake_latency_stale(&p->wake, p->now, ns)) {
-        return ns;
-    }
-    ns = left / 2;
-    return ns >= PROBE_MIN_NS && wake_latency_due(&p->wake, ns) ? ns : -1;
-}
-
-/* Is it time for that? */
-static bool predictive_recheck(const PollPolicy *p, const PollPlan *plan)
+static int64_t predictive_recheck(const PollPolicy *p, const PollPlan *plan)
 {
     int64_t ns = (plan->typical - poll_gap_elapsed(p)) * 2 / 3;
 
-    return plan->wake == INT64_MAX && ns >= PROBE_MIN_NS &&
-           wake_latency_stale(&p->wake, p->now, ns);
+    return ns >= PROBE_MIN_NS && wake_latency_stale(&p->wake, p->now, ns) ?
+           ns : 0;
 }
 
+/* A sleep without limit is given one now and then, to measure the wakeup */
+static int64_t predictive_probe(const PollPolicy *p, const PollPlan *plan)
+{
+    int64_t again = predictive_recheck(p, plan);
+    int64_t ns = (plan->typical - poll_gap_elapsed(p)) / 2;
+
+    if (again) {
+        return again;
+    }
+    return ns >= PROBE_MIN_NS && wake_latency_due(&p->wake, ns) ? ns : -1;
+}
+
+/* Poll first, or sleep first, or poll after the sleep, or block */
 static int64_t poll_predictive_begin(PollPolicy *p, int64_t wanted)
 {
-    PredictiveState *s = p->state;
-    int64_t elapsed = poll_gap_elapsed(p);
-    const PollPlan *plan;
+    const PollPlan *plan = predictive_plan(p);
+    bool sleeps;
 
-    if (!s->current || !s->current->plan.typical) {
+    if (!plan) {
         return 0;
     }
-    plan = &s->current->plan;
-    if (elapsed < plan->poll_first) {
-        return !s->woken && predictive_recheck(p, plan) ?
+    sleeps = plan->wake != INT64_MAX;
+    if (poll_gap_elapsed(p) < plan->poll_first) {
+        return !sleeps && !p->sleep_over && predictive_recheck(p, plan) ?
                0 : predictive_poll(p, plan->poll_first);
     }
-    if (plan->wake == INT64_MAX ||
-        (!s->woken && predictive_sleep(p, plan) > 0)) {
+    if (!sleeps || (!p->sleep_over && predictive_sleep(p, plan) > 0)) {
         return 0;
     }
-    return MAX(predictive_poll(p, plan->poll_last), 0);
+    return predictive_poll(p, plan->poll_last);
 }
 
 static int64_t poll_predictive_sleep(PollPolicy *p)
 {
-    PredictiveState *s = p->state;
-    const PollPlan *plan;
+    const PollPlan *plan = predictive_plan(p);
 
-    if (!s->current || !s->current->plan.typical || s->woken) {
+    if (!plan || p->sleep_over) {
         return -1;
     }
-    plan = &s->current->plan;
     if (plan->wake == INT64_MAX || poll_gap_elapsed(p) >= plan->wake) {
         return predictive_probe(p, plan);
     }
     /* 0 if it is too late to sleep: the loop asks again, and polls */
     return MAX(predictive_sleep(p, plan), 0);
-}
-
-static void poll_predictive_waited(PollPolicy *p, const PollWait *wait)
-{
-    PredictiveState *s = p->state;
-
-    s->learned = false;
-    if (p->sleep_limit >= 0 && wait->sleep_limit == p->sleep_limit &&
-        !wait->woken && wait->slept_ns >= wait->sleep_limit) {
-        s->woken = true;
-    }
 }
 
 static void predictor_plan(PollPolicy *p, Predictor *pr)
@@ -286,11 +277,10 @@ static void poll_predictive_event(PollPolicy *p, PollHandler *h)
 {
     PredictiveState *s = p->state;
 
-    if (!s->learned && s->current) {
+    /* Of several events of a wait, the first one ended the gap */
+    if (!p->gap_over && s->current) {
         predictor_learn(p, s->current, poll_gap_sample(p));
     }
-    s->learned = true;
-    s->woken = false;
     s->current = predictive_lookup(p, h);
 }
 
@@ -300,6 +290,5 @@ const PollPolicyOps poll_predictive_ops = {
     .reset = poll_predictive_reset,
     .begin = poll_predictive_begin,
     .sleep = poll_predictive_sleep,
-    .waited = poll_predictive_waited,
     .event = poll_predictive_event,
 };

@@ -6,6 +6,8 @@
  *
  * A CPU that has been idle for longer is in a deeper idle state and wakes more
  * slowly, so the latency is kept by length of sleep.
+ *
+ * Of the thread that runs the event loop, as all of a PollPolicy is.
  */
 #ifndef IOTHREAD_TUNING_WAKE_LATENCY_H
 #define IOTHREAD_TUNING_WAKE_LATENCY_H

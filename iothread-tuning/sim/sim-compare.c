@@ -14,7 +14,6 @@ const char *const sim_contenders[SIM_CONTENDERS] = {
     [POLL_POLICY_PREDICTIVE] = "predictive",
     [SIM_OFF] = "off",
     [SIM_OPTIMUM] = "optimum",
-    [SIM_OPTIMUM_SLEEP] = "optimum-sleep",
     [SIM_INFORMED] = "informed",
 };
 
@@ -44,7 +43,6 @@ static SimResult run_real(const SimConfig *config, SimLoad *load,
     PollPolicy *p = poll_policy_new();
     PollParams params = config->params;
     SimPolicy policy = {
-        .name = sim_contenders[contender],
         .opaque = p,
         .begin = real_begin,
         .sleep = real_sleep,
@@ -58,17 +56,15 @@ static SimResult run_real(const SimConfig *config, SimLoad *load,
         params.max_ns = 0;
     }
     poll_policy_set(p, &params);
-    policy.clears_eventfds = !poll_policy_ops(p)->stock;
     result = sim_run(config, load, &policy);
     poll_policy_free(p);
     return result;
 }
 
-static SimResult run_oracle(const SimConfig *config, SimLoad *load,
-                            bool may_sleep)
+static SimResult run_oracle(const SimConfig *config, SimLoad *load)
 {
     SimOracle oracle;
-    SimPolicy policy = sim_oracle(&oracle, config, load, may_sleep);
+    SimPolicy policy = sim_oracle(&oracle, config, load);
 
     return sim_run(config, load, &policy);
 }
@@ -97,13 +93,12 @@ static void run_contender(SimRow *row, const SimWorkload *workload,
     if (trace) {
         sim_load_replay(&load, trace);
     } else {
-        sim_load_init(&load, workload, config->seed, config->one_event);
+        sim_load_init(&load, workload, config->seed);
     }
     row->known[contender] = true;
     switch (contender) {
     case SIM_OPTIMUM:
-    case SIM_OPTIMUM_SLEEP:
-        *result = run_oracle(config, &load, contender == SIM_OPTIMUM_SLEEP);
+        *result = run_oracle(config, &load);
         break;
     case SIM_INFORMED:
         row->known[contender] = run_informed(config, &load, result);
@@ -113,20 +108,18 @@ static void run_contender(SimRow *row, const SimWorkload *workload,
     }
 }
 
-void sim_compare(SimRow *row, const SimConfig *config,
-                 const SimWorkload *workload, const SimTrace *trace,
-                 unsigned which)
+SimRow sim_compare(const SimConfig *config, const SimWorkload *workload,
+                   const SimTrace *trace)
 {
-    *row = (SimRow) {
+    SimRow row = {
         .workload = trace ? "trace" : workload->name,
         .config = *config,
     };
-    which |= 1 << SIM_OPTIMUM | 1 << SIM_OPTIMUM_SLEEP | 1 << SIM_INFORMED;
+
     for (int i = 0; i < SIM_CONTENDERS; i++) {
-        if (which & 1 << i) {
-            run_contender(row, workload, trace, i);
-        }
+        run_contender(&row, workload, trace, i);
     }
+    return row;
 }
 
 double sim_row_cost(const SimRow *row, int contender)
@@ -143,6 +136,7 @@ SimSummary sim_summarize(const SimRow *rows, int n, int contender,
                          int reference)
 {
     SimSummary s = {};
+    double log_sum = 0;
 
     for (int i = 0; i < n; i++) {
         double ratio;
@@ -151,7 +145,7 @@ SimSummary sim_summarize(const SimRow *rows, int n, int contender,
             continue;
         }
         ratio = sim_row_ratio(&rows[i], contender, reference);
-        s.log_sum += log(ratio);
+        log_sum += log(ratio);
         s.rows++;
         s.faults += rows[i].result[contender].faults;
         if (ratio > s.worst) {
@@ -159,10 +153,6 @@ SimSummary sim_summarize(const SimRow *rows, int n, int contender,
             s.worst_row = &rows[i];
         }
     }
+    s.mean = exp(log_sum / s.rows);
     return s;
-}
-
-double sim_summary_mean(const SimSummary *s)
-{
-    return exp(s->log_sum / s->rows);
 }

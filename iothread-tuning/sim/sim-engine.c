@@ -13,7 +13,6 @@
 typedef struct SimHandler {
     PollHandler poll;
     int64_t last;           /* event; 0: never any */
-    bool stale;             /* its eventfd is set although there is no event */
 } SimHandler;
 
 typedef struct SimLoop {
@@ -21,12 +20,10 @@ typedef struct SimLoop {
     const SimPolicy *policy;
     SimLoad *load;
     SimHandler handler[SIM_HANDLERS];
-    SimRandom random;
     SimResult result;
     int64_t now;
     int64_t start;          /* of what is measured */
     int64_t gap_polled;     /* since the latest event */
-    uint64_t ready;         /* handlers that a stale eventfd makes ready */
     bool measuring;
 } SimLoop;
 
@@ -35,14 +32,6 @@ int64_t sim_wake_latency(int64_t slept)
     return slept <= SIM_SLEEP_SHORT_NS ? SIM_WAKE_SHORT_NS :
            slept <= SIM_SLEEP_MEDIUM_NS ? SIM_WAKE_MEDIUM_NS :
            SIM_WAKE_LONG_NS;
-}
-
-static int64_t loop_wake_latency(SimLoop *loop, int64_t slept)
-{
-    int64_t ns = sim_wake_latency(slept);
-    int64_t noise = ns * loop->config->noise / 100;
-
-    return ns + sim_random_range(&loop->random, -noise, noise);
 }
 
 static int64_t loop_wanted(const SimLoop *loop)
@@ -81,28 +70,6 @@ static void loop_poll(SimLoop *loop, int64_t ns, PollWait *wait)
     }
 }
 
-/* A block returns at once if an eventfd is set that no one has read */
-static bool loop_stale(SimLoop *loop)
-{
-    bool found = false;
-
-    for (int i = 0; i < SIM_HANDLERS; i++) {
-        SimHandler *h = &loop->handler[i];
-
-        if (!h->stale) {
-            continue;
-        }
-        h->stale = false;
-        if (loop->policy->clears_eventfds) {
-            loop->result.clears++;
-        } else {
-            loop->ready |= 1ull << i;
-            found = true;
-        }
-    }
-    return found;
-}
-
 static void loop_sleep(SimLoop *loop, int64_t limit, PollWait *wait)
 {
     int64_t next = sim_load_next(loop->load, NULL);
@@ -110,7 +77,7 @@ static void loop_sleep(SimLoop *loop, int64_t limit, PollWait *wait)
     int64_t ns = limited ? limit : next - loop->now;
 
     g_assert(limited || next != SIM_NEVER);
-    ns += loop_wake_latency(loop, ns);
+    ns += sim_wake_latency(ns);
     wait->slept_ns = ns;
     wait->woken = next <= loop->now + ns;
     loop->now += ns;
@@ -120,7 +87,6 @@ static void loop_sleep(SimLoop *loop, int64_t limit, PollWait *wait)
 static void loop_block(SimLoop *loop, PollWait *wait)
 {
     int64_t limit = loop->policy->sleep(loop->policy->opaque, loop->now);
-    bool stale = loop->config->stale_eventfds && loop_stale(loop);
     SimLoad *load = loop->load;
 
     loop->result.faults += limit < -1;
@@ -132,17 +98,17 @@ static void loop_block(SimLoop *loop, PollWait *wait)
     }
     wait->sleep_limit = limit;
     wait->slept = limit != 0;
-    if (!limit || stale || sim_load_next(load, NULL) <= loop->now) {
+    if (!limit || sim_load_next(load, NULL) <= loop->now) {
         loop->now += SIM_CHECK_NS;
         loop->result.checks++;
         wait->slept_ns = limit ? SIM_CHECK_NS : 0;
-        wait->woken = stale || sim_load_next(load, NULL) <= loop->now;
+        wait->woken = sim_load_next(load, NULL) <= loop->now;
     } else {
         loop_sleep(loop, limit, wait);
     }
 }
 
-static PollWait loop_wait(SimLoop *loop)
+static void loop_wait(SimLoop *loop)
 {
     const SimPolicy *policy = loop->policy;
     int64_t begin = loop->now, ns;
@@ -158,30 +124,32 @@ static PollWait loop_wait(SimLoop *loop)
     }
     wait.now = loop->now;
     wait.total_ns = loop->now - begin;
-    policy->waited(policy->opaque, &wait);
-    return wait;
+    if (policy->waited) {
+        policy->waited(policy->opaque, &wait);
+    }
 }
 
 /* Handles what is due, and tells the policy once for each handler */
-static void loop_dispatch(SimLoop *loop, const PollWait *wait)
+static void loop_dispatch(SimLoop *loop)
 {
-    uint64_t ready = loop->ready;
     int64_t due = loop->now, next;
+    uint64_t ready = 0;
     int index;
 
-    loop->ready = 0;
     while ((next = sim_load_next(loop->load, &index)) <= due) {
         ready |= 1ull << index;
         loop->result.added += loop->now - next;
         loop->result.events++;
         loop->now += SIM_HANDLE_NS;
         sim_load_handle(loop->load, loop->now);
-        loop->handler[index].stale = wait->hit;
     }
     for (int i = 0; i < SIM_HANDLERS; i++) {
         if (ready & 1ull << i) {
             loop->handler[i].last = due;
-            loop->policy->event(loop->policy->opaque, &loop->handler[i].poll);
+            if (loop->policy->event) {
+                loop->policy->event(loop->policy->opaque,
+                                    &loop->handler[i].poll);
+            }
             loop->gap_polled = 0;
         }
     }
@@ -223,16 +191,14 @@ SimResult sim_run(const SimConfig *config, SimLoad *load,
 {
     SimLoop loop = {
         .config = config, .policy = policy, .load = load,
-        .random.state = config->seed,
         .measuring = !load->workload || !load->workload->warm_up,
     };
 
     while (loop_units(&loop) < config->requests &&
            (sim_load_next(load, NULL) < SIM_NEVER ||
             load->timer < SIM_NEVER)) {
-        PollWait wait = loop_wait(&loop);
-
-        loop_dispatch(&loop, &wait);
+        loop_wait(&loop);
+        loop_dispatch(&loop);
         loop_timer(&loop);
         loop_measure(&loop);
     }
@@ -244,8 +210,7 @@ SimResult sim_run(const SimConfig *config, SimLoad *load,
 
 int64_t sim_result_cpu(const SimResult *r)
 {
-    return r->polled + r->blocks * SIM_BLOCK_NS + r->checks * SIM_CHECK_NS +
-           r->clears * SIM_CLEAR_NS;
+    return r->polled + r->blocks * SIM_BLOCK_NS + r->checks * SIM_CHECK_NS;
 }
 
 double sim_result_cost(const SimResult *r, int lambda)

@@ -145,10 +145,6 @@ static int64_t informed_sleep(void *opaque, int64_t now)
     return plan->wake - (now - in->start);
 }
 
-static void informed_waited(void *opaque, const PollWait *wait)
-{
-}
-
 static void informed_event(void *opaque, PollHandler *handler)
 {
     SimInformed *in = opaque;
@@ -173,9 +169,9 @@ bool sim_informed(SimInformed *in, SimPolicy *policy, const SimConfig *config,
     }
     in->think = search_best(in, &w->device[0].think);
     *policy = (SimPolicy) {
-        .name = "informed", .opaque = in, .clears_eventfds = true,
+        .opaque = in,
         .begin = informed_begin, .sleep = informed_sleep,
-        .waited = informed_waited, .event = informed_event,
+        .event = informed_event,
     };
     return true;
 }

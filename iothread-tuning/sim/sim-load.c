@@ -70,20 +70,18 @@ static void device_init(SimLoad *load, int i, SimRandom *seeds)
         g_assert(load->slots < SIM_SLOTS);
         load->slot[load->slots++] = (SimSlot) {
             .due = sim_random_range(seeds, 1000, 20000),
-            .kind = load->one_event ? SIM_COMPLETION : SIM_KICK,
+            .kind = SIM_KICK,
             .device = i,
         };
     }
 }
 
-void sim_load_init(SimLoad *load, const SimWorkload *workload, uint64_t seed,
-                   bool one_event)
+void sim_load_init(SimLoad *load, const SimWorkload *workload, uint64_t seed)
 {
     SimRandom seeds = { seed };
 
     *load = (SimLoad) {
         .workload = workload,
-        .one_event = one_event,
         .timer = workload->timer_ns ?: SIM_NEVER,
     };
     for (int i = 0; i < SIM_DEVICES; i++) {
@@ -93,11 +91,13 @@ void sim_load_init(SimLoad *load, const SimWorkload *workload, uint64_t seed,
 
 void sim_load_replay(SimLoad *load, const SimTrace *trace)
 {
+    const SimTraceEvent *first = (SimTraceEvent *)trace->events->data;
+
     *load = (SimLoad) {
         .trace = trace,
         .timer = SIM_NEVER,
         .slots = 1,
-        .slot[0] = { .kind = trace->kind[0], .device = trace->device[0] },
+        .slot[0] = { .kind = first->kind, .device = first->device },
     };
 }
 
@@ -126,15 +126,16 @@ int64_t sim_load_next(const SimLoad *load, int *handler)
 static void trace_handle(SimLoad *load, SimSlot *slot, int64_t now)
 {
     const SimTrace *t = load->trace;
+    const SimTraceEvent *e;
 
-    if (++load->position >= t->length) {
+    if (++load->position >= t->events->len) {
         slot->due = SIM_NEVER;
         return;
     }
-    slot->due = t->closed ? now + t->gap[load->position] :
-                            t->time[load->position];
-    slot->kind = t->kind[load->position];
-    slot->device = t->device[load->position];
+    e = &g_array_index(t->events, SimTraceEvent, load->position);
+    slot->due = t->closed ? now + e->gap : e->ns;
+    slot->kind = e->kind;
+    slot->device = e->device;
 }
 
 static void device_handle(SimLoad *load, SimSlot *slot, int64_t now)
@@ -143,7 +144,7 @@ static void device_handle(SimLoad *load, SimSlot *slot, int64_t now)
 
     if (w->warm_up && load->requests >= w->warm_up) {
         slot->due = SIM_NEVER;
-    } else if (load->one_event || slot->kind == SIM_KICK) {
+    } else if (slot->kind == SIM_KICK) {
         slot->due = now + device_service(load, slot->device);
         slot->kind = SIM_COMPLETION;
     } else {

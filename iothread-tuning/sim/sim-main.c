@@ -7,43 +7,21 @@
 #include <glib.h>
 #include "iothread-tuning/sim/sim.h"
 
-static char *opt_policy, *opt_workload, *opt_trace;
-static gint64 opt_max_ns = 32768, opt_requests = 20000, opt_seed = 1;
-static gint64 opt_grow, opt_shrink;
-static int opt_lambda = 5, opt_latency_weight = -1, opt_weight, opt_cpu_limit;
-static int opt_noise;
-static gboolean opt_json, opt_list, opt_check, opt_one_event, opt_stale;
+/* QEMU's default, and the length of a run */
+#define SIM_MAX_NS      32768
+#define SIM_REQUESTS    20000
+
+static char *opt_workload, *opt_trace;
+static int opt_lambda = 5;
+static gboolean opt_list, opt_check;
 
 static GOptionEntry options[] = {
-    { "policy", 0, 0, G_OPTION_ARG_STRING, &opt_policy,
-      "Only this one: classic, weighted, predictive or off", "NAME" },
     { "workload", 0, 0, G_OPTION_ARG_STRING, &opt_workload,
       "Only this one; 'all': those kept for --check too", "NAME" },
     { "trace", 0, 0, G_OPTION_ARG_FILENAME, &opt_trace,
       "Replay a trace: lines of 'ns kick' and 'ns completion'", "FILE" },
-    { "max-ns", 0, 0, G_OPTION_ARG_INT64, &opt_max_ns,
-      "poll-max-ns (32768)", "NS" },
-    { "grow", 0, 0, G_OPTION_ARG_INT64, &opt_grow, "poll-grow (0)", "N" },
-    { "shrink", 0, 0, G_OPTION_ARG_INT64, &opt_shrink, "poll-shrink (0)",
-      "N" },
-    { "weight", 0, 0, G_OPTION_ARG_INT, &opt_weight, "poll-weight (0)", "N" },
-    { "cpu-limit", 0, 0, G_OPTION_ARG_INT, &opt_cpu_limit,
-      "poll-cpu-limit (0)", "PERCENT" },
     { "lambda", 0, 0, G_OPTION_ARG_INT, &opt_lambda,
       "What 1 ns of latency is worth in ns of CPU (5)", "N" },
-    { "latency-weight", 0, 0, G_OPTION_ARG_INT, &opt_latency_weight,
-      "What the policy takes it to be (the same)", "N" },
-    { "seed", 0, 0, G_OPTION_ARG_INT64, &opt_seed, "Of all that is random (1)",
-      "N" },
-    { "requests", 0, 0, G_OPTION_ARG_INT64, &opt_requests,
-      "Length of a run (20000)", "N" },
-    { "noise", 0, 0, G_OPTION_ARG_INT, &opt_noise,
-      "Wake latencies vary by up to so much (0)", "PERCENT" },
-    { "one-event", 0, 0, G_OPTION_ARG_NONE, &opt_one_event,
-      "Requests without kicks, to check figures by hand", NULL },
-    { "stale-eventfds", 0, 0, G_OPTION_ARG_NONE, &opt_stale,
-      "Polling leaves eventfds set, as it does in QEMU", NULL },
-    { "json", 0, 0, G_OPTION_ARG_NONE, &opt_json, "Results as JSON", NULL },
     { "list", 0, 0, G_OPTION_ARG_NONE, &opt_list, "List the workloads", NULL },
     { "check", 0, 0, G_OPTION_ARG_NONE, &opt_check,
       "Fail if predictive is too far from the optimum", NULL },
@@ -64,19 +42,6 @@ static void list_workloads(void)
     }
 }
 
-/* Returns: 0 if there is no such policy */
-static unsigned chosen_policies(void)
-{
-    unsigned which = 0;
-
-    for (int i = 0; i < SIM_OPTIMUM; i++) {
-        if (!opt_policy || g_str_equal(opt_policy, sim_contenders[i])) {
-            which |= 1 << i;
-        }
-    }
-    return which;
-}
-
 static bool chosen_workload(const SimWorkload *w)
 {
     if (!opt_workload) {
@@ -86,86 +51,56 @@ static bool chosen_workload(const SimWorkload *w)
            g_str_equal(opt_workload, w->name);
 }
 
-static GArray *run_all(const SimConfig *config, const SimTrace *trace)
+static GArray *sim_main_rows(const SimConfig *config, const SimTrace *trace)
 {
     GArray *rows = g_array_new(false, false, sizeof(SimRow));
-    unsigned which = chosen_policies();
     SimRow row;
 
     if (trace) {
-        sim_compare(&row, config, NULL, trace, which);
+        row = sim_compare(config, NULL, trace);
         g_array_append_val(rows, row);
         return rows;
     }
     for (const SimWorkload *w = sim_workloads; w->name; w++) {
         if (chosen_workload(w)) {
-            sim_compare(&row, config, w, NULL, which);
+            row = sim_compare(config, w, NULL);
             g_array_append_val(rows, row);
         }
     }
     return rows;
 }
 
-static void print_all(const GArray *rows)
-{
-    const SimRow *row = (SimRow *)rows->data;
-
-    if (opt_json) {
-        sim_print_json(row, rows->len);
-    } else {
-        sim_print_table(row, rows->len);
-        sim_print_summaries(row, rows->len);
-    }
-}
-
 static SimConfig config_of_options(void)
 {
     return (SimConfig) {
         .params = {
-            .max_ns = CLAMP(opt_max_ns, 0, POLL_MAX_NS_LIMIT),
-            .grow = CLAMP(opt_grow, 0, POLL_FACTOR_LIMIT),
-            .shrink = CLAMP(opt_shrink, 0, POLL_FACTOR_LIMIT),
-            .weight = CLAMP(opt_weight, 0, POLL_WEIGHT_LIMIT),
-            .latency_weight = CLAMP(opt_latency_weight < 0 ? opt_lambda :
-                                    opt_latency_weight,
-                                    0, POLL_LATENCY_WEIGHT_LIMIT),
-            .cpu_limit = CLAMP(opt_cpu_limit, 0, POLL_CPU_LIMIT_LIMIT),
+            .max_ns = SIM_MAX_NS,
+            .latency_weight = CLAMP(opt_lambda, 0, POLL_LATENCY_WEIGHT_LIMIT),
         },
         .lambda = MAX(opt_lambda, 0),
-        .requests = MAX(opt_requests, 1),
-        .seed = opt_seed,
-        .noise = CLAMP(opt_noise, 0, 100),
-        .one_event = opt_one_event,
-        .stale_eventfds = opt_stale,
+        .requests = SIM_REQUESTS,
+        .seed = 1,
     };
 }
 
-static int run(void)
+static int sim_main_run(void)
 {
     SimConfig config = config_of_options();
-    SimTrace *trace = NULL;
-    GArray *rows;
+    g_autoptr(GArray) rows = NULL;
+    SimTrace trace = {};
 
-    if (opt_policy && !chosen_policies()) {
-        return usage_error("there is no policy", opt_policy);
-    }
     if (opt_workload && !g_str_equal(opt_workload, "all") &&
         !sim_workload_find(opt_workload)) {
         return usage_error("there is no workload", opt_workload);
     }
     if (opt_check) {
-        return !sim_check(&config, opt_json);
+        return !sim_check(&config);
     }
-    if (opt_trace) {
-        trace = sim_trace_read(opt_trace);
-        if (!trace) {
-            return 1;
-        }
+    if (opt_trace && !sim_trace_read(&trace, opt_trace)) {
+        return 1;
     }
-    rows = run_all(&config, trace);
-    print_all(rows);
-    g_array_free(rows, true);
-    sim_trace_free(trace);
+    rows = sim_main_rows(&config, opt_trace ? &trace : NULL);
+    sim_print((SimRow *)rows->data, rows->len);
     return 0;
 }
 
@@ -191,5 +126,5 @@ int main(int argc, char **argv)
         list_workloads();
         return 0;
     }
-    return run();
+    return sim_main_run();
 }

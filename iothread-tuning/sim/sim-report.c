@@ -2,7 +2,7 @@
 /*
  * Copyright (C) 2026 nearmetal contributors
  *
- * Results as tables and as JSON
+ * Results as tables
  */
 #include <glib.h>
 #include "iothread-tuning/sim/sim.h"
@@ -33,7 +33,7 @@ static void print_result(const SimRow *row, int contender)
            r->faults ? "  FAULTS" : "");
 }
 
-void sim_print_table(const SimRow *rows, int n)
+static void print_table(const SimRow *rows, int n)
 {
     printf("%-15s seed lam  %-13s %8s %6s %7s %6s %6s\n", "workload",
            "policy", "J us", "J/opt", "added", "CPU %", "timed");
@@ -46,7 +46,7 @@ void sim_print_table(const SimRow *rows, int n)
     }
 }
 
-void sim_print_summaries(const SimRow *rows, int n)
+static void print_summaries(const SimRow *rows, int n)
 {
     printf("\n%-13s %14s %7s  %s\n", "policy", "geometric mean", "worst",
            "where");
@@ -56,43 +56,15 @@ void sim_print_summaries(const SimRow *rows, int n)
         if (s.rows) {
             printf("%-13s %14.3f %7.3f  %s, seed %" G_GUINT64_FORMAT
                    ", lambda %d\n",
-                   sim_contenders[c], sim_summary_mean(&s), s.worst,
+                   sim_contenders[c], s.mean, s.worst,
                    s.worst_row->workload, s.worst_row->config.seed,
                    s.worst_row->config.lambda);
         }
     }
 }
 
-static void print_json_result(const SimRow *row, int contender,
-                              const char *separator)
+void sim_print(const SimRow *rows, int n)
 {
-    const SimResult *r = &row->result[contender];
-
-    printf("%s\n  {\"workload\": \"%s\", \"seed\": %" G_GUINT64_FORMAT
-           ", \"lambda\": %d, \"policy\": \"%s\", \"poll-max-ns\": %"
-           G_GINT64_FORMAT ", \"units\": %" G_GUINT64_FORMAT
-           ", \"cost-us\": %.4f, \"ratio\": %.4f, \"added-us\": %.4f, "
-           "\"cpu-percent\": %.2f, \"blocks\": %" G_GUINT64_FORMAT
-           ", \"timed-sleeps\": %" G_GUINT64_FORMAT ", \"faults\": %"
-           G_GUINT64_FORMAT "}",
-           separator, row->workload, row->config.seed, row->config.lambda,
-           sim_contenders[contender], row->config.params.max_ns, r->units,
-           sim_row_cost(row, contender),
-           sim_row_ratio(row, contender, SIM_OPTIMUM), added_us(r),
-           cpu_percent(r), r->blocks, r->timed_sleeps, r->faults);
-}
-
-void sim_print_json(const SimRow *rows, int n)
-{
-    const char *separator = "[";
-
-    for (int i = 0; i < n; i++) {
-        for (int c = 0; c < SIM_CONTENDERS; c++) {
-            if (rows[i].known[c]) {
-                print_json_result(&rows[i], c, separator);
-                separator = ",";
-            }
-        }
-    }
-    printf("\n]\n");
+    print_table(rows, n);
+    print_summaries(rows, n);
 }

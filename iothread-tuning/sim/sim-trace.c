@@ -8,12 +8,6 @@
 #include <string.h>
 #include "iothread-tuning/sim/sim.h"
 
-typedef struct TraceEntry {
-    int64_t ns;
-    SimKind kind;
-    int device;
-} TraceEntry;
-
 static bool parse_kind(const char *word, SimKind *kind)
 {
     if (g_str_equal(word, "kick") || g_str_equal(word, "avail")) {
@@ -26,9 +20,9 @@ static bool parse_kind(const char *word, SimKind *kind)
     return true;
 }
 
-static bool parse_line(const char *line, GArray *entries)
+static bool parse_line(const char *line, GArray *events)
 {
-    TraceEntry e = {};
+    SimTraceEvent e = {};
     char word[16];
     int source = 0, count = 1;
 
@@ -41,85 +35,65 @@ static bool parse_line(const char *line, GArray *entries)
     }
     e.device = source % SIM_DEVICES;
     while (count-- > 0) {
-        g_array_append_val(entries, e);
+        g_array_append_val(events, e);
     }
     return true;
 }
 
-static int compare_entries(gconstpointer a, gconstpointer b)
+static int compare_events(gconstpointer a, gconstpointer b)
 {
-    const TraceEntry *x = a, *y = b;
+    const SimTraceEvent *x = a, *y = b;
 
     return (x->ns > y->ns) - (x->ns < y->ns);
 }
 
-static SimTrace *trace_of(GArray *entries)
-{
-    SimTrace *t = g_new0(SimTrace, 1);
-    const TraceEntry *e = (TraceEntry *)entries->data;
-
-    t->length = entries->len;
-    t->gap = g_new0(int64_t, t->length);
-    t->time = g_new0(int64_t, t->length);
-    t->kind = g_new0(SimKind, t->length);
-    t->device = g_new0(int, t->length);
-    t->closed = true;
-    for (int i = 0; i < t->length; i++) {
-        t->time[i] = e[i].ns - e[0].ns;
-        t->kind[i] = e[i].kind;
-        t->device[i] = e[i].device;
-        if (i) {
-            t->gap[i] = MAX(e[i].ns - e[i - 1].ns - SIM_HANDLE_NS, 0);
-            t->closed &= e[i].kind != e[i - 1].kind &&
-                         e[i].device == e[i - 1].device;
-        }
-    }
-    return t;
-}
-
-static bool read_entries(FILE *f, GArray *entries, const char *path)
+static bool read_events(FILE *f, GArray *events, const char *path)
 {
     char line[256];
 
     for (int number = 1; fgets(line, sizeof(line), f); number++) {
-        if (!parse_line(line, entries)) {
+        if (!parse_line(line, events)) {
             fprintf(stderr, "%s:%d: not 'ns kick' or 'ns completion'\n", path,
                     number);
             return false;
         }
     }
-    if (!entries->len) {
+    if (!events->len) {
         fprintf(stderr, "%s: no events\n", path);
     }
-    return entries->len > 0;
+    return events->len > 0;
 }
 
-SimTrace *sim_trace_read(const char *path)
+/* Their times become those since the first one, and gaps */
+static void trace_settle(SimTrace *trace)
 {
-    g_autoptr(GArray) entries = g_array_new(false, false, sizeof(TraceEntry));
+    SimTraceEvent *e = (SimTraceEvent *)trace->events->data;
+
+    g_array_sort(trace->events, compare_events);
+    trace->closed = true;
+    for (unsigned i = trace->events->len - 1; i; i--) {
+        e[i].gap = MAX(e[i].ns - e[i - 1].ns - SIM_HANDLE_NS, 0);
+        e[i].ns -= e[0].ns;
+        trace->closed &= e[i].kind != e[i - 1].kind &&
+                         e[i].device == e[i - 1].device;
+    }
+    e[0].ns = 0;
+}
+
+bool sim_trace_read(SimTrace *trace, const char *path)
+{
     FILE *f = fopen(path, "r");
     bool ok;
 
     if (!f) {
         perror(path);
-        return NULL;
+        return false;
     }
-    ok = read_entries(f, entries, path);
+    trace->events = g_array_new(false, false, sizeof(SimTraceEvent));
+    ok = read_events(f, trace->events, path);
     fclose(f);
-    if (!ok) {
-        return NULL;
+    if (ok) {
+        trace_settle(trace);
     }
-    g_array_sort(entries, compare_entries);
-    return trace_of(entries);
-}
-
-void sim_trace_free(SimTrace *trace)
-{
-    if (trace) {
-        g_free(trace->gap);
-        g_free(trace->time);
-        g_free(trace->kind);
-        g_free(trace->device);
-        g_free(trace);
-    }
+    return ok;
 }

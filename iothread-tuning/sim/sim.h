@@ -11,6 +11,7 @@
 #ifndef IOTHREAD_TUNING_SIM_H
 #define IOTHREAD_TUNING_SIM_H
 
+#include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -22,7 +23,6 @@
 #define SIM_CHECK_NS        500     /* a ppoll() that does not sleep */
 #define SIM_DETECT_NS       150     /* from an event to the poll that sees it */
 #define SIM_HANDLE_NS       500     /* handling it, the same for all policies */
-#define SIM_CLEAR_NS        300     /* reading an eventfd */
 
 #define SIM_WAKE_SHORT_NS   4000    /* latency after a sleep of up to ... */
 #define SIM_SLEEP_SHORT_NS  50000
@@ -104,12 +104,15 @@ typedef struct SimSlot {
     int device;
 } SimSlot;
 
+typedef struct SimTraceEvent {
+    int64_t ns;             /* since the first one */
+    int64_t gap;            /* since the one before was handled */
+    SimKind kind;
+    int device;
+} SimTraceEvent;
+
 typedef struct SimTrace {
-    int64_t *gap;           /* since the event before was handled */
-    int64_t *time;          /* since the first event */
-    SimKind *kind;
-    int *device;
-    int length;
+    GArray *events;
     bool closed;            /* each event waits for the one before */
 } SimTrace;
 
@@ -123,8 +126,7 @@ typedef struct SimDevice {
 typedef struct SimLoad {
     const SimWorkload *workload;
     const SimTrace *trace;
-    int position;           /* of the next event of trace */
-    bool one_event;
+    unsigned position;      /* of the next event of trace */
     SimDevice device[SIM_DEVICES];
     SimSlot slot[SIM_SLOTS];
     int slots;
@@ -135,8 +137,7 @@ typedef struct SimLoad {
 /* Handlers are numbered; a device has one for each kind of event */
 #define SIM_HANDLERS (SIM_DEVICES * SIM_KINDS)
 
-void sim_load_init(SimLoad *load, const SimWorkload *workload, uint64_t seed,
-                   bool one_event);
+void sim_load_init(SimLoad *load, const SimWorkload *workload, uint64_t seed);
 void sim_load_replay(SimLoad *load, const SimTrace *trace);
 
 /**
@@ -162,10 +163,9 @@ void sim_load_handle(SimLoad *load, int64_t now);
  * kicks and completions take turns is replayed as a device would behave: each
  * event comes so long after the one before was handled.
  *
- * Returns: NULL, with a message on stderr, if that fails
+ * Returns: false, with a message on stderr, if that fails
  */
-SimTrace *sim_trace_read(const char *path);
-void sim_trace_free(SimTrace *trace);
+bool sim_trace_read(SimTrace *trace, const char *path);
 
 /* --- the event loop --- */
 
@@ -174,18 +174,14 @@ typedef struct SimConfig {
     int lambda;             /* ns of CPU that 1 ns of latency is worth */
     uint64_t requests;
     uint64_t seed;
-    int noise;              /* wake latencies vary by so many percent */
-    bool one_event;
-    bool stale_eventfds;    /* polling leaves eventfds set, as in QEMU */
 } SimConfig;
 
 /* What decides how to wait */
 typedef struct SimPolicy {
-    const char *name;
     void *opaque;
-    bool clears_eventfds;
     int64_t (*begin)(void *opaque, int64_t now, int64_t wanted);
     int64_t (*sleep)(void *opaque, int64_t now);
+    /* NULL: not interested */
     void (*waited)(void *opaque, const PollWait *wait);
     void (*event)(void *opaque, PollHandler *handler);
 } SimPolicy;
@@ -194,7 +190,7 @@ typedef struct SimResult {
     uint64_t units;         /* requests, or periods of the timer */
     int64_t elapsed;
     int64_t polled;
-    uint64_t blocks, checks, clears, timed_sleeps, events;
+    uint64_t blocks, checks, timed_sleeps, events;
     int64_t added;          /* events' latencies, in all */
     uint64_t faults;        /* answers out of range */
 } SimResult;
@@ -217,18 +213,16 @@ typedef struct SimOracle {
     const SimLoad *load;
     int64_t max_ns;
     int lambda;
-    bool may_sleep;         /* ... with a limit, and poll the rest */
-    int64_t sleep;          /* of the wait under way */
 } SimOracle;
 
 /**
  * sim_oracle: the cheapest choice for each wait, knowing the next event
  *
  * To block at once, to poll until the event, or to poll for a while and then
- * block; with @may_sleep also to sleep until shortly before it.
+ * block.
  */
 SimPolicy sim_oracle(SimOracle *oracle, const SimConfig *config,
-                     const SimLoad *load, bool may_sleep);
+                     const SimLoad *load);
 
 /* --- knowing how long gaps are on the whole --- */
 
@@ -264,7 +258,6 @@ bool sim_informed(SimInformed *informed, SimPolicy *policy,
 enum {
     SIM_OFF = POLL_POLICY__MAX,
     SIM_OPTIMUM,            /* offline, without timed sleeps */
-    SIM_OPTIMUM_SLEEP,      /* offline, with them */
     SIM_INFORMED,           /* knows distributions, not gaps */
     SIM_CONTENDERS
 };
@@ -278,16 +271,15 @@ typedef struct SimRow {
 
 extern const char *const sim_contenders[SIM_CONTENDERS];
 
-/* Runs contenders whose bit is in @which, and those to compare with */
-void sim_compare(SimRow *row, const SimConfig *config,
-                 const SimWorkload *workload, const SimTrace *trace,
-                 unsigned which);
+/* @trace: NULL, or instead of @workload */
+SimRow sim_compare(const SimConfig *config, const SimWorkload *workload,
+                   const SimTrace *trace);
 
 double sim_row_cost(const SimRow *row, int contender);
 double sim_row_ratio(const SimRow *row, int contender, int reference);
 
 typedef struct SimSummary {
-    double log_sum, worst;
+    double mean, worst;     /* geometric mean */
     const SimRow *worst_row;
     int rows;
     uint64_t faults;
@@ -296,17 +288,15 @@ typedef struct SimSummary {
 /* Of the rows in which both are known */
 SimSummary sim_summarize(const SimRow *rows, int n, int contender,
                          int reference);
-double sim_summary_mean(const SimSummary *summary);
 
-void sim_print_table(const SimRow *rows, int n);
-void sim_print_summaries(const SimRow *rows, int n);
-void sim_print_json(const SimRow *rows, int n);
+/* One line for each contender of each row, and one for each contender */
+void sim_print(const SimRow *rows, int n);
 
 /**
  * sim_check: predictive against the limits, on many workloads
  *
  * Returns: false if it breaks one of them
  */
-bool sim_check(const SimConfig *config, bool json);
+bool sim_check(const SimConfig *config);
 
 #endif /* IOTHREAD_TUNING_SIM_H */

@@ -87,17 +87,16 @@ static void add_policy(TuningList *list, IOThread *iothread, bool known,
 static void add_loop(TuningList *list, IOThread *iothread)
 {
     AioContext *ctx = iothread->ctx;
-    PollParams params = { };
-    uint32_t seen;
-    bool known = ctx && ctx->policy &&
-                 poll_params_take(&ctx->policy->shared, &params, &seen);
+    bool known = ctx && ctx->policy;
+    PollParams params = known ? *aio_policy_told(ctx->policy)
+                              : (PollParams) { };
 
     add_number(list, iothread, "poll-max-ns", known, params.max_ns);
     add_number(list, iothread, "poll-grow", known, params.grow);
     add_number(list, iothread, "poll-shrink", known, params.shrink);
     add_policy(list, iothread, known, &params);
     add_number(list, iothread, "aio-max-batch", ctx,
-               ctx ? qatomic_read_i64(&ctx->aio_max_batch) : 0);
+               ctx ? ctx->aio_max_batch : 0);
     add_number(list, iothread, "thread-pool-min", ctx,
                ctx ? ctx->thread_pool_min : 0);
     add_number(list, iothread, "thread-pool-max", ctx,

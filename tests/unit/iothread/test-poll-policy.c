@@ -24,6 +24,35 @@ static void test_names(void)
     }
 }
 
+static void test_valid(void)
+{
+    PollParams good = { .max_ns = POLL_MAX_NS_LIMIT };
+    int64_t *const fields[] = {
+        &good.max_ns, &good.grow, &good.shrink, &good.weight,
+        &good.latency_weight, &good.cpu_limit,
+    };
+    const int64_t limits[] = {
+        POLL_MAX_NS_LIMIT, POLL_FACTOR_LIMIT, POLL_FACTOR_LIMIT,
+        POLL_WEIGHT_LIMIT, POLL_LATENCY_WEIGHT_LIMIT, POLL_CPU_LIMIT_LIMIT,
+    };
+
+    g_assert_true(poll_params_valid(&good));
+    for (unsigned i = 0; i < G_N_ELEMENTS(fields); i++) {
+        const int64_t bad[] = { -1, limits[i] + 1, INT64_MIN, INT64_MAX };
+        int64_t old = *fields[i];
+
+        for (unsigned j = 0; j < G_N_ELEMENTS(bad); j++) {
+            *fields[i] = bad[j];
+            g_assert_false(poll_params_valid(&good));
+        }
+        *fields[i] = limits[i];
+        g_assert_true(poll_params_valid(&good));
+        *fields[i] = old;
+    }
+    good.kind = POLL_POLICY__MAX;
+    g_assert_false(poll_params_valid(&good));
+}
+
 /* Without poll-max-ns there is no polling, and no waking for it either */
 static void test_off(void)
 {
@@ -243,6 +272,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/poll-policy/names", test_names);
+    g_test_add_func("/poll-policy/valid", test_valid);
     g_test_add_func("/poll-policy/off", test_off);
     g_test_add_func("/poll-policy/random", test_random);
     g_test_add_func("/poll-policy/block-cost", test_block_cost);

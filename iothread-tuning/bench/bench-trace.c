@@ -7,7 +7,7 @@
 #include <glib.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include "trace.h"
+#include "bench-trace.h"
 
 #define TRACE_MAX (4 * 1024 * 1024)
 

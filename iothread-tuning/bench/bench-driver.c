@@ -19,9 +19,9 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
-#include "load.h"
-#include "virtio-pci.h"
-#include "vhost-user.h"
+#include "bench-load.h"
+#include "bench-virtio-pci.h"
+#include "bench-vhost-user.h"
 
 static Load load;
 static char *opt_shim, *opt_vhost_user;
@@ -42,7 +42,7 @@ void bench_die(const char *fmt, ...)
 }
 
 /* QEMU runs already, so this is for the driver alone */
-static void settle(void)
+static void driver_pin(void)
 {
     cpu_set_t set;
 
@@ -188,7 +188,7 @@ static void use_trace(Trace *trace)
     }
 }
 
-static void run(const char *line, char **words)
+static void driver_run(const char *line, char **words)
 {
     LoadParams params = params_of(words);
     const char *record = value_of(words, "record", NULL);
@@ -209,12 +209,12 @@ static void run(const char *line, char **words)
            r.iothread.cpu_ns, r.iothread.wait_ns, r.driver_cpu_ns, r.idle_ns);
 }
 
-static void obey(char *line)
+static void driver_obey(char *line)
 {
     g_auto(GStrv) words = g_strsplit(g_strstrip(line), " ", -1);
 
     if (!g_strcmp0(words[0], "run")) {
-        run(line, words + 1);
+        driver_run(line, words + 1);
     } else if (!g_strcmp0(words[0], "pause")) {
         child_pause(&load.child, true);
         puts("ok");
@@ -236,13 +236,13 @@ int main(int argc, char **argv)
     setvbuf(stdout, NULL, _IOLBF, 0);
     signal(SIGPIPE, SIG_IGN);
     child_start(&load.child, command, opt_shim);
-    settle();
+    driver_pin();
     disk_init(&load.disk, load.child.shm, load.child.pidfd);
     disk_program(&load.disk, &model, 1);
     start_disks();
     puts("ready");
     while (fgets(line, sizeof(line), stdin)) {
-        obey(line);
+        driver_obey(line);
     }
     child_kill(&load.child);
     return 0;

@@ -7,9 +7,9 @@
 #ifndef NEARMETAL_BENCH_VHOST_USER_H
 #define NEARMETAL_BENCH_VHOST_USER_H
 
-#include "child.h"
-#include "disk.h"
-#include "virtqueue.h"
+#include "bench-child.h"
+#include "bench-disk.h"
+#include "bench-virtqueue.h"
 
 /**
  * vhost_user_start: connect, hand over memory and queue, start the queue

@@ -7,10 +7,11 @@
 #ifndef NEARMETAL_BENCH_DISK_H
 #define NEARMETAL_BENCH_DISK_H
 
+#include <glib.h>
 #include <stdbool.h>
 #include "bench.h"
-#include "shm.h"
-#include "trace.h"
+#include "bench-shm.h"
+#include "bench-trace.h"
 
 /* How long it takes: @low_ns, but @high_ns for @high_percent of requests */
 typedef struct DiskModel {
@@ -33,7 +34,7 @@ typedef struct Disk {
     int pidfd;                  /* of QEMU, whose eventfds are signalled */
     Trace *trace;               /* may be NULL */
     DiskModel model;
-    uint64_t random;
+    GRand *random;
     uint32_t tid;               /* thread that submitted last, 0 for none */
     uint32_t taken[BENCH_CONTEXTS];
     int remote_fd[BENCH_CONTEXTS];

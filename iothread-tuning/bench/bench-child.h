@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 #include "bench.h"
-#include "shm.h"
+#include "bench-shm.h"
 
 #define GUEST_RAM_BYTES (64 * 1024 * 1024)
 
@@ -39,6 +39,9 @@ typedef struct ThreadUse {
  */
 void child_start(Child *child, char **argv, const char *shim);
 void child_kill(Child *child);
+
+/* Returns: this process's copy of the eventfd that is @fd there */
+int child_take_fd(int pidfd, int fd);
 
 /* SIGSTOP and SIGCONT: a config that waits must not use a CPU */
 void child_pause(const Child *child, bool paused);

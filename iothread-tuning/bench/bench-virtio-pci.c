@@ -8,8 +8,8 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_pci.h>
 #include <stddef.h>
-#include "kick.h"
-#include "virtio-pci.h"
+#include "bench-kick.h"
+#include "bench-virtio-pci.h"
 
 #define CONFIG_ADDRESS 0xcf8
 #define CONFIG_DATA    0xcfc
@@ -64,7 +64,7 @@ static void add_status(VirtioPci *dev, uint8_t status)
 }
 
 /* Maps the BAR that has the common configuration */
-static void map_common(VirtioPci *dev)
+static void virtio_pci_map_common(VirtioPci *dev)
 {
     unsigned cap = config_read(dev, PCI_CAPABILITY_LIST) & 0xff;
     uint32_t base = BAR_BASE + dev->slot * BAR_SIZE;
@@ -89,7 +89,7 @@ static void map_common(VirtioPci *dev)
     dev->common = base + config_read(dev, cap + 8);
 }
 
-static void negotiate(VirtioPci *dev)
+static void virtio_pci_negotiate(VirtioPci *dev)
 {
     uint32_t low;
 
@@ -123,13 +123,13 @@ static void set_up_queue(VirtioPci *dev, const VirtQueue *vq)
 }
 
 /* Up to where the queue is set up, and DRIVER_OK */
-static void start(Qtest *qts, unsigned slot, const VirtQueue *vq,
-                  const Child *child, KickSearch *search)
+static void virtio_pci_set_up(Qtest *qts, unsigned slot, const VirtQueue *vq,
+                              const Child *child, KickSearch *search)
 {
     VirtioPci dev = { .qts = qts, .slot = slot };
 
-    map_common(&dev);
-    negotiate(&dev);
+    virtio_pci_map_common(&dev);
+    virtio_pci_negotiate(&dev);
     set_up_queue(&dev, vq);
     kick_search_begin(search, child);
     add_status(&dev, VIRTIO_CONFIG_S_DRIVER_OK);
@@ -140,7 +140,7 @@ void virtio_pci_start(Qtest *qts, const Child *child, Disk *disk,
 {
     KickSearch search;
 
-    start(qts, slot, vq, child, &search);
+    virtio_pci_set_up(qts, slot, vq, child, &search);
     vq->kick_fd = kick_search_end(&search, disk, vq);
 }
 
@@ -149,6 +149,6 @@ void virtio_pci_start_bystander(Qtest *qts, const Child *child, unsigned slot,
 {
     KickSearch search;
 
-    start(qts, slot, vq, child, &search);
+    virtio_pci_set_up(qts, slot, vq, child, &search);
     kick_search_all(&search, vq);
 }

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <unistd.h>
-#include "virtqueue.h"
+#include "bench-virtqueue.h"
 
 #define BLOCK     4096
 #define AVAIL_AT  (2 * BLOCK)

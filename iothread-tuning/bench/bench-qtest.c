@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include "qtest.h"
+#include "bench-qtest.h"
 
 /* Appends what has arrived; the disk must go on meanwhile */
 static void qtest_receive(Qtest *qts, int64_t deadline)

@@ -14,7 +14,7 @@
 #include <linux/virtio_ring.h>
 #include <stdbool.h>
 #include "bench.h"
-#include "trace.h"
+#include "bench-trace.h"
 
 #define QUEUE_SIZE  BENCH_SLOTS
 #define QUEUE_BYTES (4 * 1024 * 1024)   /* of guest memory for each queue */

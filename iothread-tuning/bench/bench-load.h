@@ -7,9 +7,9 @@
 #ifndef NEARMETAL_BENCH_LOAD_H
 #define NEARMETAL_BENCH_LOAD_H
 
-#include "child.h"
-#include "disk.h"
-#include "virtqueue.h"
+#include "bench-child.h"
+#include "bench-disk.h"
+#include "bench-virtqueue.h"
 
 typedef enum LoadMode {
     LOAD_CLOSED,        /* depth requests of each disk, always */

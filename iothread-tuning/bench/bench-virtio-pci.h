@@ -7,10 +7,10 @@
 #ifndef NEARMETAL_BENCH_VIRTIO_PCI_H
 #define NEARMETAL_BENCH_VIRTIO_PCI_H
 
-#include "child.h"
-#include "disk.h"
-#include "qtest.h"
-#include "virtqueue.h"
+#include "bench-child.h"
+#include "bench-disk.h"
+#include "bench-qtest.h"
+#include "bench-virtqueue.h"
 
 /**
  * virtio_pci_start: take the device in PCI slot @slot of bus 0 into service

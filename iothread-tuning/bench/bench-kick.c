@@ -6,9 +6,8 @@
  */
 #include <glib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
-#include "kick.h"
+#include "bench-kick.h"
 
 /* Once may be chance */
 #define TRIALS 3
@@ -32,7 +31,7 @@ void kick_search_begin(KickSearch *search, const Child *child)
 }
 
 /* Waits for the one request under way; false after @ns */
-static bool wait_used(Disk *disk, VirtQueue *vq, int64_t ns)
+static bool kick_wait_used(Disk *disk, VirtQueue *vq, int64_t ns)
 {
     int64_t deadline = now_ns() + ns;
 
@@ -51,13 +50,13 @@ static bool wait_used(Disk *disk, VirtQueue *vq, int64_t ns)
  * A device that still polls takes it at once, so it gets ever more time to go
  * to sleep.
  */
-static void leave_unnoticed(Disk *disk, VirtQueue *vq)
+static void kick_leave_unnoticed(Disk *disk, VirtQueue *vq)
 {
     for (int i = 0; i < 40; i++) {
         usleep(i * 5000);
         vq_add(vq, now_ns());
         vq_publish_silently(vq);
-        if (!wait_used(disk, vq, 10 * NS_PER_MS)) {
+        if (!kick_wait_used(disk, vq, 10 * NS_PER_MS)) {
             return;
         }
     }
@@ -65,32 +64,23 @@ static void leave_unnoticed(Disk *disk, VirtQueue *vq)
 }
 
 /* Returns: this process's copy of an eventfd that is new, or -1 */
-static int take_new(KickSearch *search, int fd)
+static int kick_take_new(KickSearch *search, int fd)
 {
-    int local;
-
-    if (search->before[fd] || !is_eventfd(search->child, fd)) {
-        return -1;
-    }
-    local = syscall(SYS_pidfd_getfd, search->child->pidfd, fd, 0);
-    if (local < 0) {
-        bench_die("cannot get QEMU's eventfd (%m); pidfd_getfd must be "
-                  "allowed: run outside the container or with SYS_PTRACE");
-    }
-    return local;
+    return search->before[fd] || !is_eventfd(search->child, fd) ? -1 :
+           child_take_fd(search->child->pidfd, fd);
 }
 
 /* Does writing to @local make the device work, time and again? */
-static bool works(Disk *disk, VirtQueue *vq, int local, int64_t ns)
+static bool kick_works(Disk *disk, VirtQueue *vq, int local, int64_t ns)
 {
     uint64_t one = 1;
 
     for (int i = 0; i < TRIALS; i++) {
         if (i) {
-            leave_unnoticed(disk, vq);
+            kick_leave_unnoticed(disk, vq);
         }
         if (write(local, &one, sizeof(one)) != sizeof(one) ||
-            !wait_used(disk, vq, ns)) {
+            !kick_wait_used(disk, vq, ns)) {
             return false;
         }
     }
@@ -104,21 +94,22 @@ static bool works(Disk *disk, VirtQueue *vq, int local, int64_t ns)
  *
  * Returns: the one that the device works on within @ns, or -1
  */
-static int try_each(KickSearch *search, Disk *disk, VirtQueue *vq, int64_t ns)
+static int kick_try_each(KickSearch *search, Disk *disk, VirtQueue *vq,
+                         int64_t ns)
 {
     for (int fd = 0; fd < KICK_FDS; fd++) {
-        int local = disk_has_eventfd(disk, fd) ? -1 : take_new(search, fd);
+        int local = disk_has_eventfd(disk, fd) ? -1 : kick_take_new(search, fd);
 
         if (local < 0) {
             continue;
         }
         /* Which ones the disk has is known since the trials */
-        if (works(disk, vq, local, ns) && !disk_has_eventfd(disk, fd)) {
+        if (kick_works(disk, vq, local, ns) && !disk_has_eventfd(disk, fd)) {
             return local;
         }
         close(local);
         if (!vq_in_flight(vq)) {
-            leave_unnoticed(disk, vq);
+            kick_leave_unnoticed(disk, vq);
         }
     }
     return -1;
@@ -126,10 +117,10 @@ static int try_each(KickSearch *search, Disk *disk, VirtQueue *vq, int64_t ns)
 
 int kick_search_end(KickSearch *search, Disk *disk, VirtQueue *vq)
 {
-    leave_unnoticed(disk, vq);
+    kick_leave_unnoticed(disk, vq);
     /* Most of the time the wrong ones cost little; a busy machine is slow */
     for (int64_t ms = 20; ms < 1000; ms *= 5) {
-        int fd = try_each(search, disk, vq, ms * NS_PER_MS);
+        int fd = kick_try_each(search, disk, vq, ms * NS_PER_MS);
 
         if (fd >= 0) {
             return fd;
@@ -145,7 +136,7 @@ void kick_search_all(KickSearch *search, VirtQueue *vq)
     vq_add(vq, now_ns());
     vq_publish_silently(vq);
     for (int fd = 0; fd < KICK_FDS; fd++) {
-        int local = take_new(search, fd);
+        int local = kick_take_new(search, fd);
 
         if (local >= 0) {
             if (write(local, &one, sizeof(one)) != sizeof(one)) {

@@ -11,9 +11,9 @@
 #ifndef NEARMETAL_BENCH_KICK_H
 #define NEARMETAL_BENCH_KICK_H
 
-#include "child.h"
-#include "disk.h"
-#include "virtqueue.h"
+#include "bench-child.h"
+#include "bench-disk.h"
+#include "bench-virtqueue.h"
 
 #define KICK_FDS 1024
 

@@ -18,9 +18,9 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "child.h"
+#include "bench-child.h"
 
-static void *shared_memory(const char *name, size_t bytes, int *fd)
+static void *child_memory(const char *name, size_t bytes, int *fd)
 {
     void *memory;
 
@@ -37,7 +37,7 @@ static void *shared_memory(const char *name, size_t bytes, int *fd)
 }
 
 /* QEMU takes the guest's memory by the path of a descriptor that it inherits */
-static char *expand(const char *arg, int ram_fd)
+static char *child_expand(const char *arg, int ram_fd)
 {
     g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", ram_fd);
     g_auto(GStrv) parts = g_strsplit(arg, "@RAM@", -1);
@@ -66,13 +66,13 @@ void child_start(Child *child, char **argv, const char *shim)
     int to[2], from[2], shm_fd;
     pid_t parent = getpid();
 
-    child->shm = shared_memory("bench-disk", sizeof(*child->shm), &shm_fd);
-    child->ram = shared_memory("bench-ram", GUEST_RAM_BYTES, &child->ram_fd);
+    child->shm = child_memory("bench-disk", sizeof(*child->shm), &shm_fd);
+    child->ram = child_memory("bench-ram", GUEST_RAM_BYTES, &child->ram_fd);
     if (pipe2(to, O_CLOEXEC) || pipe2(from, O_CLOEXEC)) {
         bench_die("no pipe: %m");
     }
     for (char **arg = argv; *arg; arg++) {
-        *arg = expand(*arg, child->ram_fd);
+        *arg = child_expand(*arg, child->ram_fd);
     }
     child->pid = fork();
     if (child->pid < 0) {
@@ -103,13 +103,24 @@ void child_kill(Child *child)
     }
 }
 
+int child_take_fd(int pidfd, int fd)
+{
+    int local = syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+
+    if (local < 0) {
+        bench_die("cannot get QEMU's eventfd (%m); pidfd_getfd must be "
+                  "allowed: run outside the container or with SYS_PTRACE");
+    }
+    return local;
+}
+
 void child_pause(const Child *child, bool paused)
 {
     kill(child->pid, paused ? SIGSTOP : SIGCONT);
 }
 
 /* Updated by the kernel's tick only while the thread runs */
-static ThreadUse schedstat(pid_t pid, pid_t tid)
+static ThreadUse child_schedstat(pid_t pid, pid_t tid)
 {
     g_autofree char *path =
         g_strdup_printf("/proc/%d/task/%d/schedstat", pid, tid);
@@ -133,7 +144,7 @@ static ThreadUse schedstat(pid_t pid, pid_t tid)
 ThreadUse child_thread_use(const Child *child, pid_t tid)
 {
     g_autofree char *path = g_strdup_printf("/proc/%d/task", child->pid);
-    ThreadUse use = schedstat(child->pid, tid);
+    ThreadUse use = child_schedstat(child->pid, tid);
     struct timespec ts = { 0 };
     clockid_t clock;
     DIR *dir = opendir(path);
@@ -147,7 +158,7 @@ ThreadUse child_thread_use(const Child *child, pid_t tid)
         pid_t other = g_ascii_strtoll(entry->d_name, NULL, 10);
 
         if (other && other != tid) {
-            others += schedstat(child->pid, other).cpu_ns;
+            others += child_schedstat(child->pid, other).cpu_ns;
         }
     }
     closedir(dir);

@@ -5,15 +5,16 @@
  * The programmable disk
  */
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
-#include "disk.h"
+#include "bench-child.h"
+#include "bench-disk.h"
 
 void disk_init(Disk *disk, BenchShm *shm, int pidfd)
 {
     memset(disk, 0, sizeof(*disk));
     disk->shm = shm;
     disk->pidfd = pidfd;
+    disk->random = g_rand_new();
     memset(disk->remote_fd, -1, sizeof(disk->remote_fd));
     memset(disk->local_fd, -1, sizeof(disk->local_fd));
 }
@@ -21,20 +22,7 @@ void disk_init(Disk *disk, BenchShm *shm, int pidfd)
 void disk_program(Disk *disk, const DiskModel *model, uint64_t seed)
 {
     disk->model = *model;
-    /* xorshift never leaves 0 */
-    disk->random = seed * 0x9e3779b97f4a7c15ull | 1;
-}
-
-/* xorshift64* */
-static uint32_t disk_random(Disk *disk)
-{
-    uint64_t x = disk->random;
-
-    x ^= x >> 12;
-    x ^= x << 25;
-    x ^= x >> 27;
-    disk->random = x;
-    return (x * 0x2545f4914f6cdd1dull) >> 32;
+    g_rand_set_seed(disk->random, seed);
 }
 
 static int64_t disk_latency(Disk *disk)
@@ -43,12 +31,12 @@ static int64_t disk_latency(Disk *disk)
     int64_t ns = m->low_ns;
     int64_t span;
 
-    if (m->high_percent && disk_random(disk) % 100 < m->high_percent) {
+    if (m->high_percent && g_rand_int(disk->random) % 100 < m->high_percent) {
         ns = m->high_ns;
     }
     span = ns * m->jitter_percent / 100;
     if (span) {
-        ns += disk_random(disk) % (2 * span + 1) - span;
+        ns += g_rand_int(disk->random) % (2 * span + 1) - span;
     }
     return ns;
 }
@@ -101,11 +89,7 @@ static void disk_use_eventfd(Disk *disk, unsigned context, int fd)
     }
     disk->remote_fd[context] = fd;
     if (fd >= 0) {
-        disk->local_fd[context] = syscall(SYS_pidfd_getfd, disk->pidfd, fd, 0);
-        if (disk->local_fd[context] < 0) {
-            bench_die("cannot get QEMU's eventfd (%m); pidfd_getfd must be "
-                      "allowed: run outside the container or with SYS_PTRACE");
-        }
+        disk->local_fd[context] = child_take_fd(disk->pidfd, fd);
     }
 }
 

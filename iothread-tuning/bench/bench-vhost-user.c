@@ -15,7 +15,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include "send-fd.h"
-#include "vhost-user.h"
+#include "bench-vhost-user.h"
 
 enum {
     GET_FEATURES = 1,
@@ -84,7 +84,7 @@ static void send_state(int sock, uint32_t request, unsigned num)
 }
 
 /* QEMU's main loop may wait for the disk, so that must go on */
-static void receive(int sock, Disk *disk, void *buf, size_t size)
+static void vhost_user_receive(int sock, Disk *disk, void *buf, size_t size)
 {
     int64_t deadline = now_ns() + BENCH_TIMEOUT_NS;
     size_t have = 0;
@@ -101,20 +101,20 @@ static void receive(int sock, Disk *disk, void *buf, size_t size)
     }
 }
 
-static uint64_t ask(int sock, Disk *disk, uint32_t request)
+static uint64_t vhost_user_ask(int sock, Disk *disk, uint32_t request)
 {
     Message msg = { .request = request };
 
     send_message(sock, &msg, -1);
-    receive(sock, disk, &msg, HEADER_BYTES);
+    vhost_user_receive(sock, disk, &msg, HEADER_BYTES);
     if (msg.request != request || msg.size != 8) {
         bench_die("the vhost-user export answered something else");
     }
-    receive(sock, disk, &msg.payload, msg.size);
+    vhost_user_receive(sock, disk, &msg.payload, msg.size);
     return msg.payload.u64;
 }
 
-static int connect_abstract(const char *name, Disk *disk)
+static int vhost_user_connect(const char *name, Disk *disk)
 {
     struct sockaddr_un addr = { .sun_family = AF_UNIX };
     socklen_t len = offsetof(struct sockaddr_un, sun_path) + 1 + strlen(name);
@@ -170,14 +170,14 @@ static void send_addresses(int sock, const VirtQueue *vq)
 void vhost_user_start(const char *name, const Child *child, Disk *disk,
                       VirtQueue *vq)
 {
-    int sock = connect_abstract(name, disk);
-    uint64_t features = ask(sock, disk, GET_FEATURES);
+    int sock = vhost_user_connect(name, disk);
+    uint64_t features = vhost_user_ask(sock, disk, GET_FEATURES);
 
     if ((features & FEATURES) != FEATURES) {
         bench_die("the export has no event indexes or indirect descriptors");
     }
     if (features & F_PROTOCOL_FEATURES) {
-        ask(sock, disk, GET_PROTOCOL_FEATURES);
+        vhost_user_ask(sock, disk, GET_PROTOCOL_FEATURES);
         send_u64(sock, SET_PROTOCOL_FEATURES, 0, -1);
     }
     send_u64(sock, SET_OWNER, 0, -1);
@@ -194,5 +194,5 @@ void vhost_user_start(const char *name, const Child *child, Disk *disk,
         send_state(sock, SET_VRING_ENABLE, 1);
     }
     /* An answer means that all of this is done */
-    ask(sock, disk, GET_FEATURES);
+    vhost_user_ask(sock, disk, GET_FEATURES);
 }

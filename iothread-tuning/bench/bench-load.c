@@ -9,7 +9,7 @@
 #include <sched.h>
 #include <sys/resource.h>
 #include <unistd.h>
-#include "load.h"
+#include "bench-load.h"
 
 #define ADDED_MAX (8 * 1024 * 1024)
 
