@@ -9,16 +9,7 @@
  * deadline, generating a key takes as long as it takes; only the silence that
  * follows a cancel tells a TPM that is busy from one that is lost.
  */
-
-#ifdef NATIVE_UNIT_TEST
-#include <errno.h>
-#include <glib.h>
-#include <inttypes.h>
-#include <string.h>
-#include <unistd.h>
-#else
 #include "qemu/osdep.h"
-#endif
 #include <poll.h>
 #include "tpm-link-private.h"
 

@@ -4,18 +4,8 @@
  *
  * Copyright (C) 2026 nearmetal contributors
  */
-
-#ifdef NATIVE_UNIT_TEST
-#include <errno.h>
-#include <glib.h>
-#include <inttypes.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
-#else
 #include "qemu/osdep.h"
 #include <sys/socket.h>
-#endif
 #include <poll.h>
 #include "tpm-link-private.h"
 

@@ -4,10 +4,7 @@
  *
  * Copyright (C) 2026 nearmetal contributors
  */
-
-#ifndef NATIVE_UNIT_TEST
 #include "qemu/osdep.h"
-#endif
 #include "tpm-tis-fifo.h"
 #include "tpm-wire.h"
 
