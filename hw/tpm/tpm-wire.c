@@ -7,7 +7,7 @@
 #include "qemu/osdep.h"
 #include "tpm-wire.h"
 
-/* Where the size is in a header, and the code */
+/* Where the size is in a header, and the code behind it */
 #define HDR_SIZE    2
 #define HDR_CODE    6
 
@@ -60,6 +60,20 @@ uint32_t tpm_wire_check_command(const uint8_t *buf, size_t received,
         }
     }
     return tpm_wire_code(v, TPM_FAULT_SIZE);
+}
+
+bool tpm_wire_command_more(const uint8_t *buf, size_t have, size_t limit)
+{
+    uint32_t size;
+
+    if (have >= limit) {
+        return false;
+    }
+    if (have < HDR_CODE) {
+        return true;
+    }
+    size = tpm_wire_get32(buf + HDR_SIZE);
+    return size >= TPM_WIRE_HDR && size <= limit && have < size;
 }
 
 TpmRspVerdict tpm_wire_check_response(const uint8_t hdr[TPM_WIRE_HDR],

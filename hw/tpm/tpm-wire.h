@@ -4,7 +4,7 @@
  *
  * Copyright (C) 2026 nearmetal contributors
  *
- * Pure logic: no QEMU headers.
+ * Pure logic: any thread, no lock, no QEMU headers.
  */
 
 #ifndef NEARMETAL_TPM_WIRE_H
@@ -93,6 +93,19 @@ uint32_t tpm_wire_code(TpmWireVersion v, TpmWireFault fault);
  */
 uint32_t tpm_wire_check_command(const uint8_t *buf, size_t received,
                                 size_t limit, TpmWireVersion v, size_t *len);
+
+/**
+ * tpm_wire_command_more: does a command need another byte?
+ * @buf: the command, @have bytes of it
+ * @limit: most bytes a command may have, and room in @buf
+ *
+ * To be asked before each byte that is stored, not before each access: one
+ * of 4 bytes may cross the command's end.
+ *
+ * Returns: false for a complete command, and for one that no byte makes valid
+ * since its size is below the header's or over @limit
+ */
+bool tpm_wire_command_more(const uint8_t *buf, size_t have, size_t limit);
 
 typedef enum TpmRspVerdict {
     TPM_RSP_OK,
