@@ -76,17 +76,11 @@ bool tpm_wire_command_more(const uint8_t *buf, size_t have, size_t limit)
     return size >= TPM_WIRE_HDR && size <= limit && have < size;
 }
 
-TpmRspVerdict tpm_wire_check_response(const uint8_t hdr[TPM_WIRE_HDR],
-                                      size_t limit, size_t *len)
+size_t tpm_wire_response_size(const uint8_t hdr[TPM_WIRE_HDR])
 {
     uint32_t size = tpm_wire_get32(hdr + HDR_SIZE);
 
-    if (size < TPM_WIRE_HDR || size > TPM_WIRE_DRAIN_MAX) {
-        *len = 0;
-        return TPM_RSP_RUBBISH;
-    }
-    *len = size;
-    return size <= limit ? TPM_RSP_OK : TPM_RSP_DROP;
+    return size >= TPM_WIRE_HDR && size <= TPM_WIRE_DRAIN_MAX ? size : 0;
 }
 
 size_t tpm_wire_error(uint8_t *out, size_t out_len, TpmWireVersion v,

@@ -107,15 +107,8 @@ uint32_t tpm_wire_check_command(const uint8_t *buf, size_t received,
  */
 bool tpm_wire_command_more(const uint8_t *buf, size_t have, size_t limit);
 
-typedef enum TpmRspVerdict {
-    TPM_RSP_OK,
-    TPM_RSP_DROP,       /* does not fit: read it to its end, then drop it */
-    TPM_RSP_RUBBISH,    /* nobody knows where it ends */
-} TpmRspVerdict;
-
-/* @len: size of the whole response, 0 for rubbish */
-TpmRspVerdict tpm_wire_check_response(const uint8_t hdr[TPM_WIRE_HDR],
-                                      size_t limit, size_t *len);
+/* Size of the whole response; 0 for rubbish: nobody knows where it ends */
+size_t tpm_wire_response_size(const uint8_t hdr[TPM_WIRE_HDR]);
 
 /**
  * tpm_wire_error: an error response
