@@ -11,7 +11,6 @@
 #include "qom/object.h"
 #include "system/tpm_backend.h"
 #include "backend-state.h"
-#include "tpm-hmp.h"
 
 static void fill_version(TPMBackend *tb, TPMInfo *info)
 {

@@ -21,7 +21,6 @@ static int64_t now_ns(void)
 
 void tpm_backend_taken(TPMBackend *tb, const TPMBackendCmd *cmd)
 {
-    tb->extra.seq++;
     tpm_tally_begin(&tb->extra.tally, cmd->in_len, now_ns());
 }
 
@@ -86,15 +85,9 @@ uint32_t tpm_check_command(TPMBackend *tb, const uint8_t *buf, size_t received,
     return code;
 }
 
-typedef struct Rejection {
-    TPMBackend *tb;
-    unsigned seq;
-} Rejection;
-
 void tpm_backend_finish_reject(TPMBackend *tb)
 {
     if (tb->cmd && tb->cmd->reject) {
-        /* Its bottom half will find nothing to do */
         tpm_backend_error_response(tb, tb->cmd, tb->cmd->reject);
         tpm_backend_request_completed(tb, 0);
     }
@@ -107,27 +100,17 @@ void tpm_backend_established_changed(TPMBackend *tb)
     }
 }
 
-static void reject_bh(void *opaque)
+/* A reset may have ended that command, and another one be there */
+static void backend_reject_bh(void *opaque)
 {
-    g_autofree Rejection *r = opaque;
-    TPMBackend *tb = r->tb;
-
-    /* A reset may have ended it, and the guest given another one */
-    if (tb->cmd && tb->extra.seq == r->seq) {
-        tpm_backend_error_response(tb, tb->cmd, tb->cmd->reject);
-        tpm_backend_request_completed(tb, 0);
-    }
-    object_unref(OBJECT(tb));
+    tpm_backend_finish_reject(opaque);
+    object_unref(opaque);
 }
 
 void tpm_backend_reject(TPMBackend *tb)
 {
-    Rejection *r = g_new(Rejection, 1);
-
-    r->tb = tb;
-    r->seq = tb->extra.seq;
-    object_ref(OBJECT(tb));
-    aio_bh_schedule_oneshot(qemu_get_aio_context(), reject_bh, r);
+    object_ref(tb);
+    aio_bh_schedule_oneshot(qemu_get_aio_context(), backend_reject_bh, tb);
 }
 
 TPMBackend *tpm_backend_in_use(void)

@@ -19,7 +19,6 @@ typedef struct TPMIf TPMIf;
 /* Part of TPMBackend */
 typedef struct TpmBackendExtra {
     TpmTally tally;
-    unsigned seq;           /* of the last command: tells late answers apart */
     uint32_t buffer_size;   /* what the front end uses, 0: not started yet */
     char *last_error;
     /* optional, set by the front end: the established bit may have changed */
@@ -82,5 +81,8 @@ void tpm_backend_set_error(TPMBackend *tb, const char *reason);
 
 /* Add what query-tpm tells beside the configuration.  Never waits */
 void tpm_backend_fill_info(TPMBackend *tb, TPMInfo *info);
+
+/* The same for "info tpm" */
+void tpm_hmp_show_state(Monitor *mon, const TPMInfo *info);
 
 #endif

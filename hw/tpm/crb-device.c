@@ -21,7 +21,6 @@
 #include "qapi/error.h"
 #include "hw/qdev-properties.h"
 #include "hw/sysbus.h"
-#include "hw/tpm/tpm_ppi.h"
 #include "hw/tpm/tpm_prop.h"
 #include "migration/vmstate.h"
 #include "qom/object.h"
@@ -31,8 +30,7 @@
 #include "trace/trace-hw_tpm.h"
 #include "crb-regs.h"
 #include "dcache.h"
-#include "ppi-sysbus.h"
-#include "sysbus-addr.h"
+#include "tpm-sysbus.h"
 #include "tpm-wire.h"
 
 /*

@@ -4,13 +4,7 @@
  *
  * Copyright (C) 2026 nearmetal contributors
  */
-#ifdef NATIVE_UNIT_TEST
-#include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
-#else
 #include "qemu/osdep.h"
-#endif
 #include "crb-regs.h"
 
 #define LOC_CTRL_REQUEST        (1u << 0)

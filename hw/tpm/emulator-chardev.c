@@ -19,12 +19,12 @@
 /* While the connection is waited for, ms */
 #define CONNECT_STEP_MS     10
 
-static SocketChardev *socket_of(TPMEmulator *e)
+static SocketChardev *emulator_socket(TPMEmulator *e)
 {
     return SOCKET_CHARDEV(qemu_chr_fe_get_driver(&e->chr));
 }
 
-static const char *why_unusable(SocketChardev *s)
+static const char *socket_refusal(SocketChardev *s)
 {
     if (!s->ioc || !object_dynamic_cast(OBJECT(s->ioc),
                                         TYPE_QIO_CHANNEL_SOCKET)) {
@@ -40,7 +40,7 @@ static const char *why_unusable(SocketChardev *s)
 
 void tpm_emulator_use_connection(TPMEmulator *e)
 {
-    SocketChardev *s = socket_of(e);
+    SocketChardev *s = emulator_socket(e);
     int fd = dup(QIO_CHANNEL_SOCKET(s->ioc)->fd);
 
     if (fd < 0) {
@@ -52,9 +52,9 @@ void tpm_emulator_use_connection(TPMEmulator *e)
     tpm_worker_connected(e->worker, fd);
 }
 
-static void chr_opened(TPMEmulator *e)
+static void emulator_chr_opened(TPMEmulator *e)
 {
-    const char *why = why_unusable(socket_of(e));
+    const char *why = socket_refusal(emulator_socket(e));
 
     g_free(e->refused);
     e->refused = g_strdup(why);
@@ -64,12 +64,12 @@ static void chr_opened(TPMEmulator *e)
     }
 }
 
-static void chr_event(void *opaque, QEMUChrEvent event)
+static void emulator_chr_event(void *opaque, QEMUChrEvent event)
 {
     TPMEmulator *e = opaque;
 
     if (event == CHR_EVENT_OPENED) {
-        chr_opened(e);
+        emulator_chr_opened(e);
     } else if (event == CHR_EVENT_CLOSED) {
         e->connected = false;
         if (e->worker) {
@@ -79,24 +79,14 @@ static void chr_event(void *opaque, QEMUChrEvent event)
     }
 }
 
-/* The worker reads */
-static int chr_can_read(void *opaque)
-{
-    return 0;
-}
-
-static void chr_read(void *opaque, const uint8_t *buf, int size)
-{
-}
-
 bool tpm_emulator_reconnects(TPMEmulator *e)
 {
-    SocketChardev *s = socket_of(e);
+    SocketChardev *s = emulator_socket(e);
 
     return s->is_listen || s->reconnect_time_ms;
 }
 
-static bool check_chardev(Chardev *chr, Error **errp)
+static bool emulator_check_chardev(Chardev *chr, Error **errp)
 {
     SocketChardev *s;
 
@@ -119,13 +109,14 @@ static bool check_chardev(Chardev *chr, Error **errp)
  * A character device that reconnects, or that listens, connects in the main
  * loop, which does not run yet
  */
-static bool wait_connected(TPMEmulator *e, int64_t deadline, Error **errp)
+static bool emulator_await_connection(TPMEmulator *e, int64_t deadline,
+                                      Error **errp)
 {
     while (!e->connected) {
         if (tpm_io_now() >= deadline) {
             error_setg(errp, "chardev '%s' is not connected after %" PRId64
                        " ms (start-timeout)", e->options->chardev,
-                       tpm_emulator_start_ms(e));
+                       e->start_ms);
             return false;
         }
         if (!g_main_context_iteration(NULL, FALSE)) {
@@ -141,25 +132,26 @@ static bool wait_connected(TPMEmulator *e, int64_t deadline, Error **errp)
     return true;
 }
 
-bool tpm_emulator_open(TPMEmulator *e, const char *id, int64_t deadline,
-                       Error **errp)
+bool tpm_emulator_open(TPMEmulator *e, int64_t deadline, Error **errp)
 {
+    const char *id = e->options->chardev;
     Chardev *chr = qemu_chr_find(id);
 
     if (!chr) {
         error_setg(errp, "tpm chardev '%s' not found", id);
         return false;
     }
-    if (!check_chardev(chr, errp)) {
+    if (!emulator_check_chardev(chr, errp)) {
         return false;
     }
     if (!qemu_chr_fe_init(&e->chr, chr, errp)) {
         error_prepend(errp, "No valid chardev found at '%s': ", id);
         return false;
     }
-    qemu_chr_fe_set_handlers(&e->chr, chr_can_read, chr_read, chr_event, NULL,
-                             e, NULL, true);
-    return wait_connected(e, deadline, errp);
+    /* The worker reads */
+    qemu_chr_fe_set_handlers(&e->chr, NULL, NULL, emulator_chr_event, NULL, e,
+                             NULL, true);
+    return emulator_await_connection(e, deadline, errp);
 }
 
 void tpm_emulator_close(TPMEmulator *e)

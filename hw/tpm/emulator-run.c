@@ -5,8 +5,10 @@
  * Copyright (C) 2026 nearmetal contributors
  */
 #include "qemu/osdep.h"
+#include <poll.h>
 #include "qemu/cutils.h"
-#include "block/aio.h"
+#include "qapi/error.h"
+#include "hw/nearmetal/common/thread-try.h"
 #include "emulator-worker-private.h"
 
 /* To CMD_INIT after the state was set: nothing volatile shall stay on disk */
@@ -16,26 +18,16 @@
 #define LOCK_RETRIES            300
 #define LOCK_RETRY_MS           10
 
-/* The TPM's buffer may be asked for, not set, by 0 */
-static bool probe_buffer(TpmWorker *w, uint32_t *size, int64_t deadline)
-{
-    *size = 0;
-    return tpm_link_set_buffer_size(&w->link, size, deadline);
-}
-
 static const char *version_name(TpmWireVersion v)
 {
     return v == TPM_WIRE_1_2 ? "1.2" : "2.0";
 }
 
-static bool same_tpm(TpmWorker *w)
+static bool run_same_tpm(TpmWorker *w)
 {
     TpmLink *l = &w->link;
 
-    if (!w->probed) {
-        return true;
-    }
-    if (l->version == w->info.version) {
+    if (!w->probed || l->version == w->info.version) {
         return true;
     }
     snprintf(l->reason, sizeof(l->reason),
@@ -45,14 +37,15 @@ static bool same_tpm(TpmWorker *w)
 }
 
 /* Take connection @fd in use; -1: go on with the one there is */
-static bool connect_fd(TpmWorker *w, int fd, int64_t deadline)
+static bool run_connect_fd(TpmWorker *w, int fd, int64_t deadline)
 {
     bool ok = fd < 0 ? tpm_link_probe_again(&w->link, deadline)
                      : tpm_link_probe(&w->link, fd, deadline);
-    uint32_t size;
+    /* That of the TPM is asked for */
+    uint32_t size = 0;
 
-    if (!ok || !same_tpm(w) ||
-        !probe_buffer(w, &size, deadline)) {
+    if (!ok || !run_same_tpm(w) ||
+        !tpm_link_set_buffer_size(&w->link, &size, deadline)) {
         return false;
     }
     qemu_mutex_lock(&w->lock);
@@ -64,12 +57,12 @@ static bool connect_fd(TpmWorker *w, int fd, int64_t deadline)
     return true;
 }
 
-static bool connect_next(TpmWorker *w, int64_t deadline)
+static bool run_connect_next(TpmWorker *w, int64_t deadline)
 {
     int fd = tpm_worker_next_fd(w, deadline);
 
     if (fd >= 0) {
-        return connect_fd(w, fd, deadline);
+        return run_connect_fd(w, fd, deadline);
     }
     if (!w->link.reason[0]) {
         pstrcpy(w->link.reason, sizeof(w->link.reason), "not connected");
@@ -81,7 +74,7 @@ static bool connect_next(TpmWorker *w, int64_t deadline)
  * A start has ended already since this connection is silent, and it still is.
  * The peer may live on without it, if there can be another one.
  */
-static bool give_up_connection(TpmWorker *w, int64_t deadline)
+static bool run_give_up_connection(TpmWorker *w, int64_t deadline)
 {
     int64_t half = tpm_io_now() + (deadline - tpm_io_now()) / 2;
 
@@ -94,7 +87,7 @@ static bool give_up_connection(TpmWorker *w, int64_t deadline)
 }
 
 /* A link that a START can use */
-static bool get_ready(TpmWorker *w, int64_t deadline)
+static bool run_get_ready(TpmWorker *w, int64_t deadline)
 {
     TpmLink *l = &w->link;
     bool fresh;
@@ -103,11 +96,11 @@ static bool get_ready(TpmWorker *w, int64_t deadline)
     fresh = w->next_fd >= 0;
     qemu_mutex_unlock(&w->lock);
     if (fresh) {
-        return connect_next(w, deadline);
+        return run_connect_next(w, deadline);
     }
-    if (!l->down && !give_up_connection(w, deadline)) {
+    if (!l->down && !run_give_up_connection(w, deadline)) {
         if (!l->probed) {
-            return connect_fd(w, -1, deadline);
+            return run_connect_fd(w, -1, deadline);
         }
         /* A response that was given up is not waited for once more */
         if (l->data_owed && !l->ctrl_owed) {
@@ -120,33 +113,21 @@ static bool get_ready(TpmWorker *w, int64_t deadline)
                 "its character device does not reconnect");
         return false;
     }
-    return connect_next(w, deadline);
+    return run_connect_next(w, deadline);
 }
 
-static bool try_start(TpmWorker *w, TpmJob *job, int64_t deadline)
+static bool run_try_start(TpmWorker *w, TpmJob *job, int64_t deadline)
 {
     uint32_t size = job->buffer_size;
     bool est = false;
 
-    if (!get_ready(w, deadline) ||
+    if (!run_get_ready(w, deadline) ||
         !tpm_link_start(&w->link, &size, job->init, 0, &est, deadline)) {
         return false;
     }
     job->buffer_size = size;
     qatomic_set(&w->established, est);
-    w->silent = false;
-    qemu_mutex_lock(&w->lock);
-    w->info.lost = false;
-    qemu_mutex_unlock(&w->lock);
     return true;
-}
-
-static bool try_once(TpmWorker *w, TpmJob *job, int64_t deadline)
-{
-    if (job->kind == TPM_JOB_START) {
-        return try_start(w, job, deadline);
-    }
-    return connect_next(w, deadline);
 }
 
 /* A connection that closes is followed by another one, within the deadline */
@@ -154,43 +135,37 @@ static bool run_start(TpmWorker *w, TpmJob *job)
 {
     int64_t deadline = job->deadline ?: tpm_io_now() + w->start_ms;
 
-    while (!try_once(w, job, deadline)) {
+    while (!(job->kind == TPM_JOB_START ? run_try_start(w, job, deadline)
+                                        : run_connect_next(w, deadline))) {
         if (!w->link.down || !w->reconnects || tpm_io_now() >= deadline ||
             tpm_worker_requests(w, job)) {
             return false;
         }
         tpm_worker_disconnect(w);
     }
+    if (job->kind == TPM_JOB_START) {
+        w->silent = false;
+        tpm_worker_set_well(w, false);
+    }
     return true;
 }
 
-typedef struct Running {
-    TpmWorker *w;
-    const TpmJob *job;
-} Running;
-
-static unsigned poll_requests(void *opaque)
+static unsigned run_poll_requests(void *opaque)
 {
-    Running *r = opaque;
+    TpmWorker *w = opaque;
 
-    return tpm_worker_requests(r->w, r->job);
+    return tpm_worker_requests(w, w->running);
 }
 
 /* false: the command has failed; the link tells whether the TPM has, too */
 static bool run_command(TpmWorker *w, TpmJob *job, bool *lost)
 {
-    Running running = { .w = w, .job = job };
     TpmLinkOps ops = {
-        .poll_requests = poll_requests,
+        .poll_requests = run_poll_requests,
         .wake_fd = event_notifier_get_fd(&w->wake),
-        .opaque = &running,
+        .opaque = w,
     };
 
-    if (tpm_worker_requests(w, job)) {
-        job->fault = TPM_FAULT_CANCELED;
-        pstrcpy(job->error, sizeof(job->error), "cancelled");
-        return false;
-    }
     job->fault = TPM_FAULT_FAILED;
     switch (tpm_link_command(&w->link, job->locty, job->in, job->in_len,
                              job->out, job->out_max, &job->out_len, &ops)) {
@@ -272,6 +247,12 @@ static bool run_restore(TpmWorker *w, TpmJob *job)
 /* Answers that came too late for who asked are taken first */
 static bool run_kind(TpmWorker *w, TpmJob *job, bool *lost)
 {
+    if (job->kind != TPM_JOB_SHUTDOWN && tpm_worker_requests(w, job)) {
+        job->skipped = true;
+        job->fault = TPM_FAULT_CANCELED;
+        pstrcpy(job->error, sizeof(job->error), "cancelled");
+        return false;
+    }
     if (job->kind == TPM_JOB_COMMAND) {
         return run_command(w, job, lost);
     }
@@ -302,13 +283,17 @@ static bool run_kind(TpmWorker *w, TpmJob *job, bool *lost)
 }
 
 /* Silence is the misfortune of who asked, and of nobody else */
-static bool link_lost(const TpmWorker *w, const TpmJob *job)
+static bool run_link_lost(const TpmWorker *w, const TpmJob *job)
 {
     return job->kind != TPM_JOB_COMMAND && job->kind != TPM_JOB_SHUTDOWN &&
            w->link.down;
 }
 
-void tpm_worker_recover(TpmWorker *w)
+/*
+ * What was owed has come, though it was lost already, and the guest has not
+ * noticed
+ */
+static void run_recover(TpmWorker *w)
 {
     TpmJob again = {
         .kind = TPM_JOB_START,
@@ -316,24 +301,26 @@ void tpm_worker_recover(TpmWorker *w)
         .init = w->restart_init,
     };
 
-    if (w->restart) {
-        if (!try_start(w, &again, tpm_io_now() + w->start_ms)) {
-            return;
-        }
-    } else if (!tpm_link_resync(&w->link, NULL,
-                                tpm_io_now() + w->control_ms) ||
-               !run_ping(w)) {
-        return;
+    if (w->restart ? run_try_start(w, &again, tpm_io_now() + w->start_ms)
+                   : tpm_link_resync(&w->link, NULL,
+                                     tpm_io_now() + w->control_ms) &&
+                     run_ping(w)) {
+        w->restart = w->silent = false;
+        tpm_worker_set_well(w, true);
     }
-    w->restart = w->silent = false;
-    qemu_mutex_lock(&w->lock);
-    w->info.lost = false;
-    w->back = true;
-    qemu_mutex_unlock(&w->lock);
-    qemu_bh_schedule(w->bh);
 }
 
-void tpm_worker_run(TpmWorker *w, TpmJob *job)
+static void run_lose(TpmWorker *w)
+{
+    tpm_worker_set_lost(w);
+    w->silent = !w->link.down;
+    /* A live connection is kept: what is owed may still come */
+    if (w->reconnects && w->link.down) {
+        tpm_worker_disconnect(w);
+    }
+}
+
+static void run_job(TpmWorker *w, TpmJob *job)
 {
     bool start = job->kind == TPM_JOB_START || job->kind == TPM_JOB_PROBE;
     bool lost = false;
@@ -355,12 +342,83 @@ void tpm_worker_run(TpmWorker *w, TpmJob *job)
         return;
     } else {
         job->ok = run_kind(w, job, &lost);
-        lost = !job->ok && (lost || link_lost(w, job));
+        lost = !job->ok && (lost || run_link_lost(w, job));
     }
     if (!job->ok && !job->error[0]) {
         pstrcpy(job->error, sizeof(job->error), w->link.reason);
     }
     if (lost) {
-        tpm_worker_lose(w);
+        run_lose(w);
     }
+}
+
+/* Wait for a job; look after the connection meanwhile */
+static void run_idle(TpmWorker *w)
+{
+    bool watch = !w->link.down && (w->silent || !w->info.lost);
+    bool owed = watch && tpm_link_owes(&w->link);
+    struct pollfd p[] = {
+        { .fd = event_notifier_get_fd(&w->wake), .events = POLLIN },
+        { .fd = watch ? w->link.ctrl : -1, .events = POLLIN },
+        { .fd = watch ? w->link.data : -1, .events = POLLIN },
+    };
+
+    if (poll(p, ARRAY_SIZE(p), -1) <= 0) {
+        return;
+    }
+    event_notifier_test_and_clear(&w->wake);
+    if (!watch) {
+        return;
+    }
+    if ((owed && !tpm_link_collect(&w->link)) ||
+        !tpm_link_idle_ok(&w->link, p[1].revents, p[2].revents)) {
+        run_lose(w);
+    } else if (owed && w->info.lost && !tpm_link_owes(&w->link) &&
+               !w->missed) {
+        run_recover(w);
+    }
+}
+
+static void *run_thread(void *opaque)
+{
+    TpmWorker *w = opaque;
+    bool quit = false;
+
+    while (!quit) {
+        TpmJob *job = tpm_worker_take(w, &quit);
+
+        if (job) {
+            run_job(w, job);
+            tpm_worker_finish(w, job);
+        } else if (!quit) {
+            run_idle(w);
+        }
+    }
+    tpm_link_close(&w->link);
+    tpm_worker_ended(w);
+    return NULL;
+}
+
+TpmWorker *tpm_worker_new(const char *name, int64_t start_ms,
+                          int64_t control_ms, bool reconnects,
+                          const TpmWorkerOps *ops, Error **errp)
+{
+    TpmWorker *w = tpm_worker_alloc(ops, errp);
+    int err;
+
+    if (!w) {
+        return NULL;
+    }
+    w->start_ms = start_ms;
+    w->control_ms = control_ms;
+    w->reconnects = reconnects;
+    tpm_link_init(&w->link, control_ms);
+    err = qemu_thread_try_create(&w->thread, name, run_thread, w,
+                                 QEMU_THREAD_JOINABLE);
+    if (err) {
+        error_setg_errno(errp, err, "the TPM's thread cannot be started");
+        tpm_worker_destroy(w);
+        return NULL;
+    }
+    return w;
 }

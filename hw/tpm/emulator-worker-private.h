@@ -3,6 +3,9 @@
  * Between the files of TpmWorker
  *
  * Copyright (C) 2026 nearmetal contributors
+ *
+ * Calls go one way: emulator-run.c, which is the thread, to emulator-worker.c,
+ * what it shares with the others.
  */
 #ifndef NEARMETAL_TPM_EMULATOR_WORKER_PRIVATE_H
 #define NEARMETAL_TPM_EMULATOR_WORKER_PRIVATE_H
@@ -24,7 +27,7 @@ struct TpmWorker {
     /* The thread's own */
     TpmLink link;
     bool probed;            /* version and caps are those of the first probe */
-    bool silent;            /* lost for want of an answer, which may still come */
+    bool silent;            /* lost for want of an answer: it may still come */
     bool missed;            /* the guest gave a command since it was lost */
     bool restart;           /* its last start did not come to its end */
     uint32_t restart_buffer;    /* what that was asked for */
@@ -33,7 +36,8 @@ struct TpmWorker {
     /* Written by the thread, read by all: qatomic */
     bool established;
 
-    QemuMutex lock;         /* a leaf: nothing else is taken under it */
+    /* A leaf: nothing else is taken under it.  The thread alone writes info */
+    QemuMutex lock;
     QemuCond cond;          /* a job is done, or the thread has ended */
     QSIMPLEQ_HEAD(, TpmJob) queue;
     QSIMPLEQ_HEAD(, TpmJob) finished;
@@ -44,31 +48,39 @@ struct TpmWorker {
     TpmWorkerInfo info;     /* but busy */
     bool report;            /* a loss has not been told */
     bool back;              /* nor that it was none */
-    bool drop;              /* the character device still holds it */
+    bool disconnect;        /* the character device still holds it */
     char reason[160];
 };
 
-/* In the thread: carry out @job */
-void tpm_worker_run(TpmWorker *w, TpmJob *job);
+/* Without the thread; in the thread that creates and frees it, with the BQL */
+TpmWorker *tpm_worker_alloc(const TpmWorkerOps *ops, Error **errp);
+void tpm_worker_destroy(TpmWorker *w);
 
-/* In the thread: the backend is lost, for the reason in the link */
-void tpm_worker_lose(TpmWorker *w);
+/* All below: in the thread, without a lock */
+
+/* Take the next job; NULL: there is none.  *@quit: nor will there be one */
+TpmJob *tpm_worker_take(TpmWorker *w, bool *quit);
+void tpm_worker_finish(TpmWorker *w, TpmJob *job);
+
+/* It is about to end */
+void tpm_worker_ended(TpmWorker *w);
+
+/* What is wanted of @job: TPM_REQ_x */
+unsigned tpm_worker_requests(TpmWorker *w, const TpmJob *job);
+
+/* It is lost, for the reason in the link, unless that was told already */
+void tpm_worker_set_lost(TpmWorker *w);
+
+/* It is well; @back: that is to be told, as it was lost for a moment only */
+void tpm_worker_set_well(TpmWorker *w, bool back);
 
 /*
- * In the thread: what was owed has come, though it was lost already, and the
- * guest has not noticed
- */
-void tpm_worker_recover(TpmWorker *w);
-
-/*
- * In the thread: close the connection, as another one will follow.  The TPM
- * takes that only when this one is closed, on the character device's side too.
+ * Close the connection, as another one will follow.  The TPM takes that only
+ * when this one is closed, on the character device's side too.
  */
 void tpm_worker_disconnect(TpmWorker *w);
 
-/* In the thread: the next connection, -1 if there is none until @deadline */
+/* The next connection, -1 if there is none until @deadline */
 int tpm_worker_next_fd(TpmWorker *w, int64_t deadline);
-
-unsigned tpm_worker_requests(TpmWorker *w, const TpmJob *job);
 
 #endif

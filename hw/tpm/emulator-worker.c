@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The thread that talks to swtpm: jobs, and who waits for them
+ * The thread that talks to swtpm: what it shares with the others, and who waits
  *
  * Copyright (C) 2026 nearmetal contributors
  */
@@ -12,12 +12,11 @@
 #include "qemu/main-loop.h"
 #include "qapi/error.h"
 #include "emulator-worker-private.h"
-#include "hw/nearmetal/common/thread-try.h"
 
 /* At the end of QEMU a TPM that does not answer is not waited for long, ms */
 #define SHUTDOWN_MS     1000
 
-static void wake(TpmWorker *w)
+static void worker_wake(TpmWorker *w)
 {
     event_notifier_set(&w->wake);
 }
@@ -31,8 +30,16 @@ TpmJob *tpm_job_new(TpmJobKind kind)
     return job;
 }
 
-static void job_free(TpmJob *job)
+void tpm_job_ref(TpmJob *job)
 {
+    job->refs++;
+}
+
+void tpm_job_unref(TpmJob *job)
+{
+    if (--job->refs) {
+        return;
+    }
     for (unsigned i = 0; i < TPM_BLOBS; i++) {
         g_free(job->blobs[i].data);
     }
@@ -41,32 +48,13 @@ static void job_free(TpmJob *job)
     g_free(job);
 }
 
-void tpm_job_ref(TpmWorker *w, TpmJob *job)
-{
-    qemu_mutex_lock(&w->lock);
-    job->refs++;
-    qemu_mutex_unlock(&w->lock);
-}
-
-void tpm_job_unref(TpmWorker *w, TpmJob *job)
-{
-    bool last;
-
-    qemu_mutex_lock(&w->lock);
-    last = --job->refs == 0;
-    qemu_mutex_unlock(&w->lock);
-    if (last) {
-        job_free(job);
-    }
-}
-
 void tpm_worker_submit(TpmWorker *w, TpmJob *job)
 {
+    tpm_job_ref(job);
     qemu_mutex_lock(&w->lock);
-    job->refs++;
     QSIMPLEQ_INSERT_TAIL(&w->queue, job, next);
     qemu_mutex_unlock(&w->lock);
-    wake(w);
+    worker_wake(w);
 }
 
 void tpm_worker_request(TpmWorker *w, TpmJob *job, unsigned req)
@@ -74,7 +62,7 @@ void tpm_worker_request(TpmWorker *w, TpmJob *job, unsigned req)
     qemu_mutex_lock(&w->lock);
     job->requests |= req;
     qemu_mutex_unlock(&w->lock);
-    wake(w);
+    worker_wake(w);
 }
 
 unsigned tpm_worker_requests(TpmWorker *w, const TpmJob *job)
@@ -90,25 +78,6 @@ unsigned tpm_worker_requests(TpmWorker *w, const TpmJob *job)
     return req;
 }
 
-void tpm_worker_withdraw(TpmWorker *w, TpmJob *job)
-{
-    TpmJob *j;
-
-    qemu_mutex_lock(&w->lock);
-    QSIMPLEQ_FOREACH(j, &w->queue, next) {
-        if (j == job) {
-            break;
-        }
-    }
-    if (j) {
-        QSIMPLEQ_REMOVE(&w->queue, job, TpmJob, next);
-    }
-    qemu_mutex_unlock(&w->lock);
-    if (j) {
-        tpm_job_unref(w, job);
-    }
-}
-
 void tpm_worker_flush(TpmWorker *w)
 {
     TpmJob *job;
@@ -118,7 +87,7 @@ void tpm_worker_flush(TpmWorker *w)
         QSIMPLEQ_REMOVE_HEAD(&w->queue, next);
         job->fault = TPM_FAULT_CANCELED;
         pstrcpy(job->error, sizeof(job->error), "the machine was reset");
-        job->flushed = true;
+        job->skipped = true;
         job->done = true;
         QSIMPLEQ_INSERT_TAIL(&w->finished, job, next);
     }
@@ -127,13 +96,31 @@ void tpm_worker_flush(TpmWorker *w)
     qemu_bh_schedule(w->bh);
 }
 
-/* Tell what happened; who waits elsewhere leaves a loss to the main thread */
-static void deliver(TpmWorker *w, bool main_thread)
+static void worker_deliver_jobs(TpmWorker *w)
 {
     QSIMPLEQ_HEAD(, TpmJob) finished = QSIMPLEQ_HEAD_INITIALIZER(finished);
-    char reason[sizeof(w->reason)];
-    bool report, drop, back;
     TpmJob *job;
+
+    qemu_mutex_lock(&w->lock);
+    QSIMPLEQ_CONCAT(&finished, &w->finished);
+    qemu_mutex_unlock(&w->lock);
+    while ((job = QSIMPLEQ_FIRST(&finished))) {
+        QSIMPLEQ_REMOVE_HEAD(&finished, next);
+        job->delivered = true;
+        w->ops.done(w->ops.opaque, job);
+        if (job->co) {
+            aio_co_wake(job->co);
+        }
+        tpm_job_unref(job);
+    }
+}
+
+/* In the main thread, with the BQL: tell what happened */
+static void worker_deliver_bh(void *opaque)
+{
+    TpmWorker *w = opaque;
+    bool report, back, disconnect;
+    char reason[sizeof(w->reason)];
 
     qemu_mutex_lock(&w->lock);
     if (w->quit) {
@@ -141,20 +128,11 @@ static void deliver(TpmWorker *w, bool main_thread)
         qemu_mutex_unlock(&w->lock);
         return;
     }
-    QSIMPLEQ_CONCAT(&finished, &w->finished);
-    report = w->report && main_thread;
-    drop = w->drop && main_thread;
-    back = w->back && main_thread && !w->info.lost;
-    if (main_thread) {
-        w->back = false;
-    }
-    if (report) {
-        w->report = false;
-        memcpy(reason, w->reason, sizeof(reason));
-    }
-    if (drop) {
-        w->drop = false;
-    }
+    report = w->report;
+    back = w->back && !w->info.lost;
+    disconnect = w->disconnect;
+    w->report = w->back = w->disconnect = false;
+    memcpy(reason, w->reason, sizeof(reason));
     qemu_mutex_unlock(&w->lock);
 
     if (report) {
@@ -163,26 +141,13 @@ static void deliver(TpmWorker *w, bool main_thread)
     if (back) {
         w->ops.back(w->ops.opaque);
     }
-    if (drop) {
-        w->ops.drop(w->ops.opaque);
+    if (disconnect) {
+        w->ops.disconnect(w->ops.opaque);
     }
-    while ((job = QSIMPLEQ_FIRST(&finished))) {
-        QSIMPLEQ_REMOVE_HEAD(&finished, next);
-        job->delivered = true;
-        w->ops.done(w->ops.opaque, job);
-        if (job->co) {
-            aio_co_wake(job->co);
-        }
-        tpm_job_unref(w, job);
-    }
+    worker_deliver_jobs(w);
 }
 
-static void deliver_bh(void *opaque)
-{
-    deliver(opaque, true);
-}
-
-static bool wait_done(TpmWorker *w, const TpmJob *job, int64_t deadline)
+static bool worker_wait_done(TpmWorker *w, const TpmJob *job, int64_t deadline)
 {
     bool done;
 
@@ -204,20 +169,14 @@ static bool wait_done(TpmWorker *w, const TpmJob *job, int64_t deadline)
 bool tpm_worker_wait(TpmWorker *w, TpmJob *job, int64_t ms)
 {
     int64_t deadline = ms == TPM_IO_NEVER ? TPM_IO_NEVER : tpm_io_now() + ms;
-    bool locked = bql_locked();
     bool done;
 
-    assert(!qemu_in_coroutine());
-    if (locked) {
-        bql_unlock();
-    }
-    done = wait_done(w, job, deadline);
-    if (locked) {
-        bql_lock();
-    }
-    /* The bottom half may have been quicker */
+    bql_unlock();
+    done = worker_wait_done(w, job, deadline);
+    bql_lock();
+    /* The bottom half may have been quicker; a loss is left to it */
     if (done && !job->delivered) {
-        deliver(w, false);
+        worker_deliver_jobs(w);
     }
     return done;
 }
@@ -228,6 +187,14 @@ void tpm_worker_info(TpmWorker *w, TpmWorkerInfo *info)
     *info = w->info;
     info->busy = w->running || !QSIMPLEQ_EMPTY(&w->queue);
     qemu_mutex_unlock(&w->lock);
+}
+
+bool tpm_worker_lost(TpmWorker *w)
+{
+    TpmWorkerInfo info;
+
+    tpm_worker_info(w, &info);
+    return info.lost;
 }
 
 bool tpm_worker_established(TpmWorker *w)
@@ -243,12 +210,12 @@ void tpm_worker_connected(TpmWorker *w, int fd)
     old = w->next_fd;
     w->next_fd = fd;
     /* Either way the old one is not the character device's any more */
-    w->drop = false;
+    w->disconnect = false;
     qemu_mutex_unlock(&w->lock);
     if (old >= 0) {
         close(old);
     }
-    wake(w);
+    worker_wake(w);
 }
 
 int tpm_worker_next_fd(TpmWorker *w, int64_t deadline)
@@ -275,7 +242,7 @@ int tpm_worker_next_fd(TpmWorker *w, int64_t deadline)
 }
 
 /* Has the peer closed it?  Then the character device finds out by itself */
-static bool peer_closed(int fd)
+static bool worker_peer_closed(int fd)
 {
     char byte;
 
@@ -284,16 +251,16 @@ static bool peer_closed(int fd)
 
 void tpm_worker_disconnect(TpmWorker *w)
 {
-    bool closed = peer_closed(w->link.ctrl);
+    bool closed = worker_peer_closed(w->link.ctrl);
 
     tpm_link_close(&w->link);
     qemu_mutex_lock(&w->lock);
-    w->drop |= !closed && w->next_fd < 0;
+    w->disconnect |= !closed && w->next_fd < 0;
     qemu_mutex_unlock(&w->lock);
     qemu_bh_schedule(w->bh);
 }
 
-void tpm_worker_lose(TpmWorker *w)
+void tpm_worker_set_lost(TpmWorker *w)
 {
     qemu_mutex_lock(&w->lock);
     memcpy(w->reason, w->link.reason, sizeof(w->reason));
@@ -302,41 +269,18 @@ void tpm_worker_lose(TpmWorker *w)
     w->back = false;
     qemu_mutex_unlock(&w->lock);
     qemu_bh_schedule(w->bh);
-    w->silent = !w->link.down;
-    /* A live connection is kept: what is owed may still come */
-    if (w->reconnects && w->link.down) {
-        tpm_worker_disconnect(w);
-    }
 }
 
-/* Wait for a job; look after the connection meanwhile */
-static void idle(TpmWorker *w)
+void tpm_worker_set_well(TpmWorker *w, bool back)
 {
-    bool watch = !w->link.down && (w->silent || !w->info.lost);
-    bool owed = watch && tpm_link_owes(&w->link);
-    struct pollfd p[] = {
-        { .fd = event_notifier_get_fd(&w->wake), .events = POLLIN },
-        { .fd = watch ? w->link.ctrl : -1, .events = POLLIN },
-        { .fd = watch ? w->link.data : -1, .events = POLLIN },
-    };
-
-    if (poll(p, ARRAY_SIZE(p), -1) <= 0) {
-        return;
-    }
-    event_notifier_test_and_clear(&w->wake);
-    if (!watch) {
-        return;
-    }
-    if ((owed && !tpm_link_collect(&w->link)) ||
-        !tpm_link_idle_ok(&w->link, p[1].revents, p[2].revents)) {
-        tpm_worker_lose(w);
-    } else if (owed && w->info.lost && !tpm_link_owes(&w->link) &&
-               !w->missed) {
-        tpm_worker_recover(w);
-    }
+    qemu_mutex_lock(&w->lock);
+    w->info.lost = false;
+    w->back |= back;
+    qemu_mutex_unlock(&w->lock);
+    qemu_bh_schedule(w->bh);
 }
 
-static TpmJob *next_job(TpmWorker *w, bool *quit)
+TpmJob *tpm_worker_take(TpmWorker *w, bool *quit)
 {
     TpmJob *job;
 
@@ -351,7 +295,7 @@ static TpmJob *next_job(TpmWorker *w, bool *quit)
     return job;
 }
 
-static void finish(TpmWorker *w, TpmJob *job)
+void tpm_worker_finish(TpmWorker *w, TpmJob *job)
 {
     qemu_mutex_lock(&w->lock);
     w->running = NULL;
@@ -362,42 +306,15 @@ static void finish(TpmWorker *w, TpmJob *job)
     qemu_bh_schedule(w->bh);
 }
 
-static void *worker_thread(void *opaque)
+void tpm_worker_ended(TpmWorker *w)
 {
-    TpmWorker *w = opaque;
-    bool quit = false;
-
-    while (!quit) {
-        TpmJob *job = next_job(w, &quit);
-
-        if (job) {
-            tpm_worker_run(w, job);
-            finish(w, job);
-        } else if (!quit) {
-            idle(w);
-        }
-    }
-    tpm_link_close(&w->link);
     qemu_mutex_lock(&w->lock);
     w->ended = true;
     qemu_cond_broadcast(&w->cond);
     qemu_mutex_unlock(&w->lock);
-    return NULL;
 }
 
-/* Its thread has ended, or never begun */
-static void worker_destroy(TpmWorker *w)
-{
-    qemu_bh_delete(w->bh);
-    event_notifier_cleanup(&w->wake);
-    qemu_cond_destroy(&w->cond);
-    qemu_mutex_destroy(&w->lock);
-    g_free(w);
-}
-
-TpmWorker *tpm_worker_new(const char *name, int64_t start_ms,
-                          int64_t control_ms, bool reconnects,
-                          const TpmWorkerOps *ops, Error **errp)
+TpmWorker *tpm_worker_alloc(const TpmWorkerOps *ops, Error **errp)
 {
     TpmWorker *w = g_new0(TpmWorker, 1);
     int err = -event_notifier_init(&w->wake, 0);
@@ -407,34 +324,32 @@ TpmWorker *tpm_worker_new(const char *name, int64_t start_ms,
         g_free(w);
         return NULL;
     }
-    w->start_ms = start_ms;
-    w->control_ms = control_ms;
-    w->reconnects = reconnects;
     w->ops = *ops;
     w->next_fd = -1;
-    tpm_link_init(&w->link, control_ms);
     qemu_mutex_init(&w->lock);
     qemu_cond_init(&w->cond);
     QSIMPLEQ_INIT(&w->queue);
     QSIMPLEQ_INIT(&w->finished);
-    w->bh = aio_bh_new(qemu_get_aio_context(), deliver_bh, w);
-    err = qemu_thread_try_create(&w->thread, name, worker_thread, w,
-                                 QEMU_THREAD_JOINABLE);
-    if (err) {
-        error_setg_errno(errp, err, "the TPM's thread cannot be started");
-        worker_destroy(w);
-        return NULL;
-    }
+    w->bh = aio_bh_new(qemu_get_aio_context(), worker_deliver_bh, w);
     return w;
 }
 
-static bool wait_ended(TpmWorker *w, int64_t deadline)
+void tpm_worker_destroy(TpmWorker *w)
+{
+    qemu_bh_delete(w->bh);
+    event_notifier_cleanup(&w->wake);
+    qemu_cond_destroy(&w->cond);
+    qemu_mutex_destroy(&w->lock);
+    g_free(w);
+}
+
+static bool worker_wait_ended(TpmWorker *w, int64_t deadline)
 {
     bool ended;
 
     qemu_mutex_lock(&w->lock);
     w->quit = true;
-    wake(w);
+    worker_wake(w);
     while (!w->ended && tpm_io_now() < deadline) {
         qemu_cond_timedwait(&w->cond, &w->lock,
                             MAX(deadline - tpm_io_now(), 1));
@@ -452,15 +367,15 @@ void tpm_worker_free(TpmWorker *w)
     tpm_worker_flush(w);
     job = tpm_job_new(TPM_JOB_SHUTDOWN);
     tpm_worker_submit(w, job);
-    tpm_job_unref(w, job);
-    if (!wait_ended(w, deadline)) {
+    tpm_job_unref(job);
+    if (!worker_wait_ended(w, deadline)) {
         return;
     }
     qemu_thread_join(&w->thread);
     while ((job = QSIMPLEQ_FIRST(&w->finished))) {
         QSIMPLEQ_REMOVE_HEAD(&w->finished, next);
-        tpm_job_unref(w, job);
+        tpm_job_unref(job);
     }
     tpm_worker_connected(w, -1);
-    worker_destroy(w);
+    tpm_worker_destroy(w);
 }

@@ -5,8 +5,9 @@
  * Copyright (C) 2026 nearmetal contributors
  *
  * It alone owns the connection (TpmLink) and waits for it, and never takes the
- * BQL.  The rest of QEMU, under the BQL, gives it jobs and is told of their
- * end by a bottom half in the main thread, or waits with the BQL dropped.
+ * BQL.  The rest of QEMU gives it jobs and is told of their end by a bottom
+ * half in the main thread, or waits with the BQL dropped.  Whoever calls a
+ * function of this header holds the BQL, in any thread but this one.
  * Each job ends: all of them have deadlines, but for a command, which ends
  * within two control timeouts after it was asked to.  A deadline that passes
  * ends the job, not the connection: the next job takes the late answer first.
@@ -61,16 +62,15 @@ typedef struct TpmJob {
     bool ok;
     TpmWireFault fault;         /* COMMAND that is not ok: what to answer */
     char error[160];
-    bool flushed;               /* it never ran, as the machine was reset */
+    bool skipped;               /* it never ran: cancelled, or a reset came */
 
     /* TpmWorker.lock */
     unsigned requests;          /* TPM_REQ_x */
     bool done;
-    unsigned refs;
     QSIMPLEQ_ENTRY(TpmJob) next;
 
     /* The BQL */
-    bool abandoned;             /* nobody waits for its result */
+    unsigned refs;
     bool delivered;
     Coroutine *co;              /* to be entered when it is delivered */
 } TpmJob;
@@ -78,13 +78,13 @@ typedef struct TpmJob {
 typedef struct TpmWorker TpmWorker;
 
 typedef struct TpmWorkerOps {
-    /* All under the BQL, @lost in the main thread only */
+    /* All under the BQL, in the main thread; @done also in one that waits */
     void (*done)(void *opaque, TpmJob *job);
     void (*lost)(void *opaque, const char *reason);
     /* It is not lost after all: the answer came late */
     void (*back)(void *opaque);
-    /* In the main thread: end the character device's connection */
-    void (*drop)(void *opaque);
+    /* End the character device's connection */
+    void (*disconnect)(void *opaque);
     void *opaque;
 } TpmWorkerOps;
 
@@ -121,17 +121,14 @@ void tpm_worker_connected(TpmWorker *w, int fd);
 
 /* With one reference, for the caller */
 TpmJob *tpm_job_new(TpmJobKind kind);
-void tpm_job_ref(TpmWorker *w, TpmJob *job);
-void tpm_job_unref(TpmWorker *w, TpmJob *job);
+void tpm_job_ref(TpmJob *job);
+void tpm_job_unref(TpmJob *job);
 
 /* Carry out @job after those given before */
 void tpm_worker_submit(TpmWorker *w, TpmJob *job);
 
-/* @req: TPM_REQ_x, for a COMMAND */
+/* @req: TPM_REQ_x.  A job that has not begun, then, is skipped in its turn */
 void tpm_worker_request(TpmWorker *w, TpmJob *job, unsigned req);
-
-/* Take back a job that has not begun; one that has goes on */
-void tpm_worker_withdraw(TpmWorker *w, TpmJob *job);
 
 /* End jobs that have not begun, not ok.  The one that runs goes on */
 void tpm_worker_flush(TpmWorker *w);
@@ -140,13 +137,13 @@ void tpm_worker_flush(TpmWorker *w);
  * tpm_worker_wait: wait until @job is done, with the BQL dropped
  * @ms: at most; TPM_IO_NEVER: as long as it takes
  *
- * Not in a coroutine.  Returns: whether it is done and delivered
+ * A coroutine does so for a moment only: it holds the main loop.
+ * Returns: whether it is done and delivered
  */
 bool tpm_worker_wait(TpmWorker *w, TpmJob *job, int64_t ms);
 
 void tpm_worker_info(TpmWorker *w, TpmWorkerInfo *info);
-
-/* Any thread, never waits */
+bool tpm_worker_lost(TpmWorker *w);
 bool tpm_worker_established(TpmWorker *w);
 
 #endif

@@ -11,8 +11,8 @@
 #include "qemu/osdep.h"
 #include "hw/nearmetal/compat.h"
 #include "qemu/error-report.h"
-#include "qemu/main-loop.h"
 #include "qemu/module.h"
+#include "qemu/option.h"
 #include "qapi/clone-visitor.h"
 #include "qapi/error.h"
 #include "qapi/qapi-events-tpm-state.h"
@@ -45,19 +45,7 @@ SAME_NUMBER(TPM_CTL_SET_BUFFERSIZE, CMD_SET_BUFFERSIZE);
 SAME_NUMBER(TPM_CTL_LOCK_STORAGE, CMD_LOCK_STORAGE);
 SAME_NUMBER(TPM_WIRE_2_0, TPM_VERSION_2_0);
 
-int64_t tpm_emulator_start_ms(const TPMEmulator *e)
-{
-    return e->options->has_start_timeout ? e->options->start_timeout
-                                         : START_TIMEOUT_MS;
-}
-
-int64_t tpm_emulator_control_ms(const TPMEmulator *e)
-{
-    return e->options->has_control_timeout ? e->options->control_timeout
-                                           : CONTROL_TIMEOUT_MS;
-}
-
-static void command_done(TPMEmulator *e, TpmJob *job)
+static void emulator_command_done(TPMEmulator *e, TpmJob *job)
 {
     TPMBackend *tb = TPM_BACKEND(e);
     TPMBackendCmd *cmd = tb->cmd;
@@ -71,52 +59,55 @@ static void command_done(TPMEmulator *e, TpmJob *job)
 
         tpm_backend_error_response(tb, cmd, tpm_wire_code(v, job->fault));
     }
-    tpm_job_unref(e->worker, e->current);
+    tpm_job_unref(e->current);
     e->current = NULL;
     tpm_backend_request_completed(tb, 0);
 }
 
-/* It may have been lost again before this is told */
-static void start_done(TPMEmulator *e, TpmJob *job)
+static void emulator_recovered(TPMEmulator *e)
 {
-    TPMBackend *tb = TPM_BACKEND(e);
+    tpm_backend_set_error(TPM_BACKEND(e), NULL);
+    tpm_emulator_block(e, NULL);
+    tpm_backend_established_changed(TPM_BACKEND(e));
+}
+
+/* It may have been lost again before this is told */
+static void emulator_start_done(TPMEmulator *e, TpmJob *job)
+{
     Error *err = NULL;
     TpmWorkerInfo info;
 
     tpm_worker_info(e->worker, &info);
-    if (info.lost) {
-        if (!job->ok && !job->flushed) {
-            tpm_backend_set_error(tb, job->error);
-        }
-        return;
-    }
-    if (job->ok) {
-        tpm_emulator_block(e, NULL);
-        tpm_backend_set_error(tb, NULL);
+    if (job->ok && !info.lost) {
         e->caps = info.caps;
         if (!tpm_emulator_check_migratable(e, &err)) {
             warn_report_err(err);
         }
-        tpm_backend_established_changed(tb);
+        emulator_recovered(e);
+    } else if (info.lost && !job->ok && !job->skipped) {
+        tpm_backend_set_error(TPM_BACKEND(e), job->error);
     }
 }
 
-static void job_done(void *opaque, TpmJob *job)
+static void emulator_job_done(void *opaque, TpmJob *job)
 {
     TPMEmulator *e = opaque;
 
     switch (job->kind) {
     case TPM_JOB_COMMAND:
-        if (!job->abandoned) {
-            command_done(e, job);
+        /* After a reset nobody wants its response any more */
+        if (job == e->current) {
+            emulator_command_done(e, job);
         }
         break;
     case TPM_JOB_START:
-        start_done(e, job);
+        emulator_start_done(e, job);
         break;
     case TPM_JOB_SAVE:
         /* Even if nobody waits any more, or it failed: a late answer unlocks */
-        tpm_emulator_saved(e);
+        if (!job->skipped) {
+            tpm_emulator_saved(e);
+        }
         break;
     case TPM_JOB_RESET_ESTABLISHED:
     case TPM_JOB_RESTORE:
@@ -132,7 +123,7 @@ static void job_done(void *opaque, TpmJob *job)
     }
 }
 
-static void lost(void *opaque, const char *reason)
+static void emulator_lost(void *opaque, const char *reason)
 {
     TPMEmulator *e = opaque;
     TPMBackend *tb = TPM_BACKEND(e);
@@ -143,19 +134,16 @@ static void lost(void *opaque, const char *reason)
     tpm_emulator_block(e, reason);
 }
 
-static void back(void *opaque)
+static void emulator_back(void *opaque)
 {
     TPMEmulator *e = opaque;
-    TPMBackend *tb = TPM_BACKEND(e);
 
     warn_report("tpm-emulator: TPM '%s' has answered late and is back",
-                tb->id);
-    tpm_backend_set_error(tb, NULL);
-    tpm_emulator_block(e, NULL);
-    tpm_backend_established_changed(tb);
+                TPM_BACKEND(e)->id);
+    emulator_recovered(e);
 }
 
-static void drop(void *opaque)
+static void emulator_disconnect(void *opaque)
 {
     TPMEmulator *e = opaque;
 
@@ -174,15 +162,15 @@ static void tpm_emulator_submit(TPMBackend *tb, TPMBackendCmd *cmd)
     job->out = g_malloc(cmd->out_len);
     job->out_max = cmd->out_len;
     e->current = job;
-    tpm_emulator_changed(e);
+    e->saved = false;
     tpm_worker_submit(e->worker, job);
 }
 
 /* Queue something whose result is only reported */
-static void submit_only(TPMEmulator *e, TpmJob *job)
+static void emulator_submit_only(TPMEmulator *e, TpmJob *job)
 {
     tpm_worker_submit(e->worker, job);
-    tpm_job_unref(e->worker, job);
+    tpm_job_unref(job);
 }
 
 static void tpm_emulator_cancel_cmd(TPMBackend *tb)
@@ -200,15 +188,14 @@ static void tpm_emulator_reset(TPMBackend *tb)
     TPMEmulator *e = TPM_EMULATOR(tb);
 
     if (e->current) {
-        e->current->abandoned = true;
         tpm_worker_request(e->worker, e->current,
                            TPM_REQ_CANCEL | TPM_REQ_DRAIN);
-        tpm_job_unref(e->worker, e->current);
+        tpm_job_unref(e->current);
         e->current = NULL;
     }
     tpm_backend_abandon(tb);
     tpm_worker_flush(e->worker);
-    tpm_emulator_changed(e);
+    e->saved = false;
     e->generation++;
 }
 
@@ -223,7 +210,7 @@ static int tpm_emulator_startup_tpm(TPMBackend *tb, size_t buffersize)
     /* Its state comes with the migration, and is started by post_load */
     job->init = !runstate_check(RUN_STATE_INMIGRATE);
     trace_tpm_emulator_startup_tpm_resume(!job->init, buffersize);
-    tpm_emulator_changed(e);
+    e->saved = false;
     tpm_worker_submit(e->worker, job);
     if (!e->started) {
         e->started = true;
@@ -233,7 +220,7 @@ static int tpm_emulator_startup_tpm(TPMBackend *tb, size_t buffersize)
             error_report("tpm-emulator: %s", job->error);
         }
     }
-    tpm_job_unref(e->worker, job);
+    tpm_job_unref(job);
     return ok ? 0 : -1;
 }
 
@@ -251,7 +238,7 @@ static int tpm_emulator_reset_established(TPMBackend *tb, uint8_t locty)
     if (e->version == TPM_VERSION_2_0) {
         job = tpm_job_new(TPM_JOB_RESET_ESTABLISHED);
         job->locty = locty;
-        submit_only(e, job);
+        emulator_submit_only(e, job);
     }
     return 0;
 }
@@ -279,13 +266,14 @@ static int tpm_emulator_get_state(TPMBackend *tb)
                                 : TPM_BACKEND_STATE_READY;
 }
 
-static void tpm_emulator_finish(TPMBackend *tb)
+/* QEMU ends: is somebody in another thread waiting for it? */
+static bool tpm_emulator_in_wait(TPMBackend *tb)
 {
-    tpm_emulator_drain(TPM_EMULATOR(tb));
+    return TPM_EMULATOR(tb)->waiting;
 }
 
-static bool get_timeout(QemuOpts *opts, const char *name, bool *has,
-                        uint32_t *value, Error **errp)
+static bool emulator_get_timeout(QemuOpts *opts, const char *name, bool *has,
+                                 uint32_t *value, Error **errp)
 {
     uint64_t ms = qemu_opt_get_number(opts, name, 0);
 
@@ -299,23 +287,29 @@ static bool get_timeout(QemuOpts *opts, const char *name, bool *has,
     return true;
 }
 
-static bool get_options(TPMEmulator *e, QemuOpts *opts, Error **errp)
+static bool emulator_get_options(TPMEmulator *e, QemuOpts *opts, Error **errp)
 {
-    const char *chardev = qemu_opt_get(opts, "chardev");
+    TPMEmulatorOptions *o = e->options;
 
-    if (!chardev) {
+    o->chardev = g_strdup(qemu_opt_get(opts, "chardev"));
+    if (!o->chardev) {
         error_setg(errp, "parameter 'chardev' is missing");
         return false;
     }
-    e->options->chardev = g_strdup(chardev);
-    return get_timeout(opts, "start-timeout", &e->options->has_start_timeout,
-                       &e->options->start_timeout, errp) &&
-           get_timeout(opts, "control-timeout",
-                       &e->options->has_control_timeout,
-                       &e->options->control_timeout, errp);
+    if (!emulator_get_timeout(opts, "start-timeout", &o->has_start_timeout,
+                              &o->start_timeout, errp) ||
+        !emulator_get_timeout(opts, "control-timeout",
+                              &o->has_control_timeout, &o->control_timeout,
+                              errp)) {
+        return false;
+    }
+    e->start_ms = o->has_start_timeout ? o->start_timeout : START_TIMEOUT_MS;
+    e->control_ms = o->has_control_timeout ? o->control_timeout
+                                           : CONTROL_TIMEOUT_MS;
+    return true;
 }
 
-static bool probe(TPMEmulator *e, int64_t deadline, Error **errp)
+static bool emulator_probe(TPMEmulator *e, int64_t deadline, Error **errp)
 {
     TpmJob *job = tpm_job_new(TPM_JOB_PROBE);
     TpmWorkerInfo info;
@@ -330,7 +324,7 @@ static bool probe(TPMEmulator *e, int64_t deadline, Error **errp)
         error_setg(errp, "'%s' is not emulating TPM device. Error: %s",
                    e->options->chardev, job->error);
     }
-    tpm_job_unref(e->worker, job);
+    tpm_job_unref(job);
     tpm_worker_info(e->worker, &info);
     e->version = (TPMVersion)info.version;
     e->caps = info.caps;
@@ -338,28 +332,32 @@ static bool probe(TPMEmulator *e, int64_t deadline, Error **errp)
     return ok;
 }
 
-static bool setup(TPMEmulator *e, QemuOpts *opts, Error **errp)
+static bool emulator_setup(TPMEmulator *e, QemuOpts *opts, Error **errp)
 {
-    TpmWorkerOps ops = { .done = job_done, .lost = lost, .back = back,
-                         .drop = drop, .opaque = e };
+    TpmWorkerOps ops = {
+        .done = emulator_job_done,
+        .lost = emulator_lost,
+        .back = emulator_back,
+        .disconnect = emulator_disconnect,
+        .opaque = e,
+    };
     g_autofree char *name = g_strdup_printf("tpm/%s", qemu_opts_id(opts));
     int64_t deadline;
 
-    if (!get_options(e, opts, errp)) {
+    if (!emulator_get_options(e, opts, errp)) {
         return false;
     }
-    deadline = tpm_io_now() + tpm_emulator_start_ms(e);
-    if (!tpm_emulator_open(e, e->options->chardev, deadline, errp)) {
+    deadline = tpm_io_now() + e->start_ms;
+    if (!tpm_emulator_open(e, deadline, errp)) {
         return false;
     }
-    e->worker = tpm_worker_new(name, tpm_emulator_start_ms(e),
-                               tpm_emulator_control_ms(e),
+    e->worker = tpm_worker_new(name, e->start_ms, e->control_ms,
                                tpm_emulator_reconnects(e), &ops, errp);
-    if (!e->worker || !probe(e, deadline, errp) ||
+    if (!e->worker || !emulator_probe(e, deadline, errp) ||
         !tpm_emulator_check_migratable(e, errp)) {
         return false;
     }
-    tpm_emulator_in_use(e);
+    tpm_emulator_migration_begin(e);
     return true;
 }
 
@@ -368,7 +366,7 @@ static TPMBackend *tpm_emulator_create(QemuOpts *opts)
     TPMEmulator *e = TPM_EMULATOR(object_new(TYPE_TPM_EMULATOR));
     Error *err = NULL;
 
-    if (!setup(e, opts, &err)) {
+    if (!emulator_setup(e, opts, &err)) {
         trace_tpm_emulator_handle_device_opts_startup_error();
         error_prepend(&err, "tpm-emulator: ");
         error_report_err(err);

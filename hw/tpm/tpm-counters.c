@@ -4,10 +4,7 @@
  *
  * Copyright (C) 2026 nearmetal contributors
  */
-
-#ifndef NATIVE_UNIT_TEST
 #include "qemu/osdep.h"
-#endif
 #include "tpm-counters.h"
 
 void tpm_tally_begin(TpmTally *t, size_t bytes, int64_t now_ns)

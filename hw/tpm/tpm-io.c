@@ -4,17 +4,8 @@
  *
  * Copyright (C) 2026 nearmetal contributors
  */
-
-#ifdef NATIVE_UNIT_TEST
-#include <errno.h>
-#include <limits.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <time.h>
-#else
 #include "qemu/osdep.h"
 #include <sys/socket.h>
-#endif
 #include <poll.h>
 #include "tpm-io.h"
 

@@ -4,14 +4,7 @@
  *
  * Copyright (C) 2026 nearmetal contributors
  */
-
-#ifdef NATIVE_UNIT_TEST
-#include <errno.h>
-#include <glib.h>
-#include <string.h>
-#else
 #include "qemu/osdep.h"
-#endif
 #include "tpm-link-private.h"
 
 /* PTM_STATE_FLAG_DECRYPTED: not encrypted with a key of swtpm's own */

@@ -9,17 +9,7 @@
  * deadline, generating a key takes as long as it takes; only the silence that
  * follows a cancel tells a TPM that is busy from one that is lost.
  */
-
-#ifdef NATIVE_UNIT_TEST
-#include <errno.h>
-#include <glib.h>
-#include <inttypes.h>
-#include <string.h>
-#include <unistd.h>
-#else
 #include "qemu/osdep.h"
-#endif
-#include <poll.h>
 #include "tpm-link-private.h"
 
 typedef struct Command {
@@ -64,30 +54,6 @@ static bool command_requests(Command *c)
         c->drain_until = tpm_io_now() + c->l->ctl_ms;
     }
     return true;
-}
-
-/* Wait for something to do; what poll() says of the control channel */
-static short command_wait(Command *c)
-{
-    struct pollfd p[] = {
-        { .fd = c->l->data, .events = POLLIN },
-        { .fd = c->l->ctrl, .events = POLLIN },
-        { .fd = c->ops ? c->ops->wake_fd : -1, .events = POLLIN },
-    };
-    int64_t until = MIN(c->answer_until, MIN(c->drain_until, c->rest_until));
-    uint64_t count;
-
-    if (poll(p, 3, tpm_io_poll_timeout(until)) <= 0) {
-        return 0;
-    }
-    if (p[2].revents & POLLIN) {
-        /* Requests are asked for next, so nothing is overlooked */
-        if (read(p[2].fd, &count, sizeof(count)) < 0 && errno != EAGAIN &&
-            errno != EINTR) {
-            tpm_link_fail(c->l, "wake: %s", strerror(errno));
-        }
-    }
-    return p[1].revents;
 }
 
 /* TPM_IO_TIMEOUT: there is more to come */
@@ -159,7 +125,7 @@ static bool command_late(Command *c)
     return true;
 }
 
-static TpmCmdResult command_done(Command *c, size_t *out_len)
+static TpmCmdResult command_result(Command *c, size_t *out_len)
 {
     TpmLink *l = c->l;
 
@@ -185,13 +151,15 @@ static TpmCmdResult command_loop(Command *c, size_t *out_len)
         if (!command_requests(c)) {
             return TPM_CMD_LOST;
         }
-        revents = command_wait(c);
+        revents = tpm_link_wait(c->l, true, true, c->ops,
+                                MIN(c->answer_until,
+                                    MIN(c->drain_until, c->rest_until)));
         /* The answer first: it may be followed by the end of the response */
         ctrl_ok = command_ctrl(c, revents);
         switch (command_data(c)) {
         case TPM_IO_OK:
             /* A response from a peer that left is one, too */
-            return ctrl_ok || !c->l->ctrl_owed ? command_done(c, out_len)
+            return ctrl_ok || !c->l->ctrl_owed ? command_result(c, out_len)
                                                : TPM_CMD_LOST;
         case TPM_IO_TIMEOUT:
             break;
@@ -210,8 +178,8 @@ static TpmCmdResult command_loop(Command *c, size_t *out_len)
 }
 
 /* The command is not sent yet: who does not want it any more need not wait */
-static TpmCmdResult set_locality(TpmLink *l, uint8_t locty,
-                                 const TpmLinkOps *ops)
+static TpmCmdResult command_locality(TpmLink *l, uint8_t locty,
+                                     const TpmLinkOps *ops)
 {
     uint8_t body[4] = { locty };
 
@@ -249,24 +217,19 @@ TpmCmdResult tpm_link_command(TpmLink *l, uint8_t locty,
         .drain_until = TPM_IO_NEVER,
         .rest_until = TPM_IO_NEVER,
     };
-
     TpmCmdResult ready;
 
     *out_len = 0;
     if (!tpm_link_resync(l, ops, TPM_IO_NEVER)) {
         return l->down ? TPM_CMD_LOST : TPM_CMD_CANCELLED;
     }
-    ready = set_locality(l, locty, ops);
+    ready = command_locality(l, locty, ops);
     if (ready != TPM_CMD_DONE) {
         return ready;
     }
-    if (tpm_io_send(l->data, in, in_len, -1, tpm_io_now() + l->ctl_ms) !=
-        TPM_IO_OK) {
+    if (tpm_link_send(l, in, in_len, tpm_io_now() + l->ctl_ms) != TPM_IO_OK) {
         tpm_link_break(l, "a command could not be sent");
         return TPM_CMD_LOST;
     }
-    l->data_owed = true;
-    l->rsp_pos = 0;
-    l->rsp_size = TPM_WIRE_HDR;
     return command_loop(&c, out_len);
 }

@@ -4,18 +4,8 @@
  *
  * Copyright (C) 2026 nearmetal contributors
  */
-
-#ifdef NATIVE_UNIT_TEST
-#include <errno.h>
-#include <glib.h>
-#include <inttypes.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
-#else
 #include "qemu/osdep.h"
 #include <sys/socket.h>
-#endif
 #include <poll.h>
 #include "tpm-link-private.h"
 
@@ -24,33 +14,18 @@
 #define SOCK_CLOEXEC 0
 #endif
 
-/* A blob's body that is read only to throw it away may have this size */
-#define BLOB_SKIP_MAX   (16 * 1024 * 1024)
-
 /* swtpm needs a moment to see that the old data channel was closed */
 #define REOPEN_STEP_MS  20
 
-uint32_t tpm_link_body_left(const TpmLink *l)
-{
-    const uint32_t head = sizeof(l->ctrl_buf);
-    uint32_t size;
-
-    if (l->ctrl_cmd != TPM_CTL_GET_STATEBLOB || l->ctrl_pos < head) {
-        return 0;
-    }
-    size = tpm_wire_get32(l->ctrl_buf + 12);
-    return size - (l->ctrl_pos - head);
-}
-
-TpmIoResult tpm_link_body(TpmLink *l, uint8_t *p, size_t len,
+TpmIoResult tpm_link_send(TpmLink *l, const uint8_t *cmd, size_t len,
                           int64_t deadline)
 {
-    size_t got;
-    TpmIoResult r = tpm_io_recv(l->ctrl, p, len, &got, deadline);
+    TpmIoResult r = tpm_io_send(l->data, cmd, len, -1, deadline);
 
-    l->ctrl_pos += got;
-    if (!tpm_link_body_left(l)) {
-        l->ctrl_owed = 0;
+    if (r == TPM_IO_OK) {
+        l->data_owed = true;
+        l->rsp_pos = 0;
+        l->rsp_size = TPM_WIRE_HDR;
     }
     return r;
 }
@@ -77,8 +52,8 @@ TpmIoResult tpm_link_response(TpmLink *l, uint8_t *out, size_t out_max,
         }
         l->rsp_pos += got;
         if (hdr && l->rsp_pos == TPM_WIRE_HDR) {
-            if (tpm_wire_check_response(l->rsp_hdr, out_max, &l->rsp_size) ==
-                TPM_RSP_RUBBISH) {
+            l->rsp_size = tpm_wire_response_size(l->rsp_hdr);
+            if (!l->rsp_size) {
                 errno = EBADMSG;
                 return TPM_IO_ERROR;
             }
@@ -91,26 +66,8 @@ TpmIoResult tpm_link_response(TpmLink *l, uint8_t *out, size_t out_max,
     return TPM_IO_OK;
 }
 
-bool tpm_link_skip_body(TpmLink *l, int64_t deadline)
-{
-    uint8_t skip[4096];
-
-    if (tpm_link_body_left(l) > BLOB_SKIP_MAX) {
-        return tpm_link_break(l, "a state of %u bytes is too large",
-                              tpm_link_body_left(l));
-    }
-    while (l->ctrl_owed) {
-        size_t max = MIN(tpm_link_body_left(l), sizeof(skip));
-
-        if (tpm_link_body(l, skip, max, deadline) != TPM_IO_OK) {
-            return tpm_link_fail(l, "the TPM's state did not come to its end");
-        }
-    }
-    return true;
-}
-
 /* One attempt; false with TPM_CTL_RES_IOERROR: the TPM has one already */
-static bool open_data(TpmLink *l, int64_t deadline)
+static bool link_open_data(TpmLink *l, int64_t deadline)
 {
     int fds[2];
     bool ok;
@@ -137,7 +94,7 @@ bool tpm_link_reopen_data(TpmLink *l, int64_t deadline)
         l->data = -1;
     }
     l->data_owed = false;
-    while (!open_data(l, deadline)) {
+    while (!link_open_data(l, deadline)) {
         if (l->result != TPM_CTL_RES_IOERROR ||
             tpm_io_now() + REOPEN_STEP_MS >= deadline) {
             return false;
@@ -152,27 +109,22 @@ bool tpm_link_owes(const TpmLink *l)
     return l->ctrl_owed || l->data_owed;
 }
 
-static bool collect_ctrl(TpmLink *l)
+static bool link_collect_ctrl(TpmLink *l)
 {
     TpmIoResult r = tpm_link_answer(l, 0);
-    uint8_t skip[4096];
 
-    if (tpm_link_body_left(l) > BLOB_SKIP_MAX) {
-        return tpm_link_break(l, "a state of %u bytes is too large",
-                              tpm_link_body_left(l));
-    }
-    while (r == TPM_IO_OK && l->ctrl_owed) {
-        r = tpm_link_body(l, skip, MIN(tpm_link_body_left(l), sizeof(skip)),
-                          0);
+    if (r == TPM_IO_OK) {
+        r = tpm_link_skip_body(l, 0);
     }
     if (r == TPM_IO_OK || r == TPM_IO_TIMEOUT) {
         return true;
     }
-    return tpm_link_break(l, "the control channel was closed instead of an "
-                          "answer to CMD_%s", tpm_wire_ctl_name(l->ctrl_cmd));
+    return l->down ? false :
+        tpm_link_break(l, "the control channel was closed instead of an "
+                       "answer to CMD_%s", tpm_wire_ctl_name(l->ctrl_cmd));
 }
 
-static bool collect_data(TpmLink *l)
+static bool link_collect_data(TpmLink *l)
 {
     switch (tpm_link_response(l, NULL, 0, 0)) {
     case TPM_IO_OK:
@@ -187,29 +139,31 @@ static bool collect_data(TpmLink *l)
 
 bool tpm_link_collect(TpmLink *l)
 {
-    return !l->down && (!l->ctrl_owed || collect_ctrl(l)) &&
-           (!l->data_owed || collect_data(l));
+    return !l->down && (!l->ctrl_owed || link_collect_ctrl(l)) &&
+           (!l->data_owed || link_collect_data(l));
 }
 
-/* Wait for bytes, for a request or for the deadline */
-static void owed_wait(TpmLink *l, const TpmLinkOps *ops, int64_t deadline)
+short tpm_link_wait(TpmLink *l, bool ctrl, bool data, const TpmLinkOps *ops,
+                    int64_t deadline)
 {
     struct pollfd p[] = {
-        { .fd = l->ctrl_owed ? l->ctrl : -1, .events = POLLIN },
-        { .fd = l->data_owed ? l->data : -1, .events = POLLIN },
+        { .fd = ctrl ? l->ctrl : -1, .events = POLLIN },
+        { .fd = data ? l->data : -1, .events = POLLIN },
         { .fd = ops ? ops->wake_fd : -1, .events = POLLIN },
     };
     uint64_t count;
 
-    if (poll(p, 3, tpm_io_poll_timeout(deadline)) > 0 &&
-        (p[2].revents & POLLIN) &&
+    if (poll(p, 3, tpm_io_poll_timeout(deadline)) <= 0) {
+        return 0;
+    }
+    if ((p[2].revents & POLLIN) &&
         read(p[2].fd, &count, sizeof(count)) < 0) {
         /* Requests are asked for next in any case */
-        return;
     }
+    return p[0].revents;
 }
 
-static bool await_owed(TpmLink *l, const TpmLinkOps *ops, int64_t deadline)
+static bool link_await_owed(TpmLink *l, const TpmLinkOps *ops, int64_t deadline)
 {
     int64_t since = tpm_io_now();
 
@@ -226,21 +180,21 @@ static bool await_owed(TpmLink *l, const TpmLinkOps *ops, int64_t deadline)
                 tpm_link_fail(l, "the response to an earlier command is still "
                               "missing");
         }
-        owed_wait(l, ops, deadline);
+        tpm_link_wait(l, l->ctrl_owed, l->data_owed, ops, deadline);
     }
     return !l->down;
 }
 
 bool tpm_link_resync(TpmLink *l, const TpmLinkOps *ops, int64_t deadline)
 {
-    return !l->down && await_owed(l, ops, deadline) &&
+    return !l->down && link_await_owed(l, ops, deadline) &&
            (l->data >= 0 || tpm_link_reopen_data(l, deadline)) &&
            tpm_link_quiet(l);
 }
 
 /* What a command without effect is answered with tells the version */
-static bool probe_tag(TpmLink *l, uint16_t tag, uint32_t code, uint16_t *reply,
-                      int64_t deadline)
+static bool link_probe_tag(TpmLink *l, uint16_t tag, uint32_t code,
+                           uint16_t *reply, int64_t deadline)
 {
     uint8_t cmd[TPM_WIRE_HDR];
     TpmIoResult r;
@@ -248,11 +202,8 @@ static bool probe_tag(TpmLink *l, uint16_t tag, uint32_t code, uint16_t *reply,
     tpm_wire_put16(cmd, tag);
     tpm_wire_put32(cmd + 2, sizeof(cmd));
     tpm_wire_put32(cmd + 6, code);
-    r = tpm_io_send(l->data, cmd, sizeof(cmd), -1, deadline);
+    r = tpm_link_send(l, cmd, sizeof(cmd), deadline);
     if (r == TPM_IO_OK) {
-        l->data_owed = true;
-        l->rsp_pos = 0;
-        l->rsp_size = TPM_WIRE_HDR;
         r = tpm_link_response(l, NULL, 0, deadline);
     }
     if (r == TPM_IO_TIMEOUT) {
@@ -267,12 +218,12 @@ static bool probe_tag(TpmLink *l, uint16_t tag, uint32_t code, uint16_t *reply,
     return true;
 }
 
-static bool probe_version(TpmLink *l, int64_t deadline)
+static bool link_probe_version(TpmLink *l, int64_t deadline)
 {
     uint16_t reply;
 
     /* TPM2_CC_ReadClock: a TPM 1.2 answers it with the tag of its own */
-    if (!probe_tag(l, TPM_WIRE_TAG_2_0, 0x181, &reply, deadline)) {
+    if (!link_probe_tag(l, TPM_WIRE_TAG_2_0, 0x181, &reply, deadline)) {
         return false;
     }
     if (reply == TPM_WIRE_TAG_2_0) {
@@ -280,7 +231,7 @@ static bool probe_version(TpmLink *l, int64_t deadline)
         return true;
     }
     /* TPM_ORD_GetTicks */
-    if (!probe_tag(l, TPM_WIRE_TAG_1_2, 0xf1, &reply, deadline)) {
+    if (!link_probe_tag(l, TPM_WIRE_TAG_1_2, 0xf1, &reply, deadline)) {
         return false;
     }
     if (reply == TPM_WIRE_RSP_1_2) {
@@ -290,7 +241,7 @@ static bool probe_version(TpmLink *l, int64_t deadline)
     return tpm_link_break(l, "responses are neither of TPM 1.2 nor of 2.0");
 }
 
-static bool probe_caps(TpmLink *l, int64_t deadline)
+static bool link_probe_caps(TpmLink *l, int64_t deadline)
 {
     uint32_t need = TPM_CTL_CAP_INIT | TPM_CTL_CAP_SHUTDOWN |
                     TPM_CTL_CAP_GET_ESTABLISHED | TPM_CTL_CAP_SET_LOCALITY |
@@ -324,6 +275,6 @@ bool tpm_link_probe(TpmLink *l, int ctrl_fd, int64_t deadline)
 bool tpm_link_probe_again(TpmLink *l, int64_t deadline)
 {
     l->probed = tpm_link_resync(l, NULL, deadline) &&
-                probe_version(l, deadline) && probe_caps(l, deadline);
+                link_probe_version(l, deadline) && link_probe_caps(l, deadline);
     return l->probed;
 }

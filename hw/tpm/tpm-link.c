@@ -4,25 +4,16 @@
  *
  * Copyright (C) 2026 nearmetal contributors
  */
-
-#ifdef NATIVE_UNIT_TEST
-#include <errno.h>
-#include <glib.h>
-#include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
-#else
 #include "qemu/osdep.h"
 #include <sys/socket.h>
-#endif
 #include <poll.h>
 #include "tpm-link-private.h"
 
 /* The longest of tpm_wire_ctl_request() */
-#define BODY_MAX    12
+#define BODY_MAX        12
+
+/* A blob's body that is read only to throw it away may have this size */
+#define BLOB_SKIP_MAX   (16 * 1024 * 1024)
 
 void tpm_link_init(TpmLink *l, int64_t ctl_ms)
 {
@@ -36,7 +27,7 @@ void tpm_link_init(TpmLink *l, int64_t ctl_ms)
     };
 }
 
-static void close_fd(int *fd)
+static void link_close_fd(int *fd)
 {
     if (*fd >= 0) {
         close(*fd);
@@ -46,8 +37,8 @@ static void close_fd(int *fd)
 
 void tpm_link_close(TpmLink *l)
 {
-    close_fd(&l->ctrl);
-    close_fd(&l->data);
+    link_close_fd(&l->ctrl);
+    link_close_fd(&l->data);
     l->down = true;
     l->probed = false;
     l->ctrl_owed = 0;
@@ -81,7 +72,7 @@ bool tpm_link_break(TpmLink *l, const char *fmt, ...)
     return false;
 }
 
-static bool channel_ok(TpmLink *l, int fd, short revents, const char *name)
+static bool link_channel_ok(TpmLink *l, int fd, short revents, const char *name)
 {
     char byte;
     ssize_t n;
@@ -103,9 +94,9 @@ static bool channel_ok(TpmLink *l, int fd, short revents, const char *name)
 bool tpm_link_idle_ok(TpmLink *l, short ctrl_revents, short data_revents)
 {
     return (l->ctrl_owed ||
-            channel_ok(l, l->ctrl, ctrl_revents, "control")) &&
+            link_channel_ok(l, l->ctrl, ctrl_revents, "control")) &&
            (l->data_owed ||
-            channel_ok(l, l->data, data_revents, "data"));
+            link_channel_ok(l, l->data, data_revents, "data"));
 }
 
 bool tpm_link_quiet(TpmLink *l)
@@ -157,7 +148,7 @@ bool tpm_link_ask(TpmLink *l, uint32_t cmd, const uint8_t *body, int pass_fd,
  * Bytes before the blob, if any.  With an error there are 4, but a state's head
  * is always whole, unless the TPM does not run.
  */
-static uint32_t answer_head(const TpmLink *l)
+static uint32_t link_answer_head(const TpmLink *l)
 {
     uint32_t result;
 
@@ -172,12 +163,25 @@ static uint32_t answer_head(const TpmLink *l)
     return tpm_wire_ctl_answer(l->ctrl_cmd);
 }
 
+/* Bytes of a blob's body that are not received yet */
+static uint32_t link_body_left(const TpmLink *l)
+{
+    const uint32_t head = sizeof(l->ctrl_buf);
+    uint32_t size;
+
+    if (l->ctrl_cmd != TPM_CTL_GET_STATEBLOB || l->ctrl_pos < head) {
+        return 0;
+    }
+    size = tpm_wire_get32(l->ctrl_buf + 12);
+    return size - (l->ctrl_pos - head);
+}
+
 TpmIoResult tpm_link_answer(TpmLink *l, int64_t deadline)
 {
-    while (l->ctrl_pos < answer_head(l)) {
+    while (l->ctrl_pos < link_answer_head(l)) {
         size_t got;
         TpmIoResult r = tpm_io_recv(l->ctrl, l->ctrl_buf + l->ctrl_pos,
-                                    answer_head(l) - l->ctrl_pos, &got,
+                                    link_answer_head(l) - l->ctrl_pos, &got,
                                     deadline);
 
         l->ctrl_pos += got;
@@ -186,10 +190,40 @@ TpmIoResult tpm_link_answer(TpmLink *l, int64_t deadline)
         }
     }
     l->result = tpm_wire_get32(l->ctrl_buf);
-    if (l->ctrl_cmd != TPM_CTL_GET_STATEBLOB || !tpm_link_body_left(l)) {
+    if (l->ctrl_cmd != TPM_CTL_GET_STATEBLOB || !link_body_left(l)) {
         l->ctrl_owed = 0;
     }
     return TPM_IO_OK;
+}
+
+TpmIoResult tpm_link_body(TpmLink *l, uint8_t *p, size_t len,
+                          int64_t deadline)
+{
+    size_t got;
+    TpmIoResult r = tpm_io_recv(l->ctrl, p, len, &got, deadline);
+
+    l->ctrl_pos += got;
+    if (!link_body_left(l)) {
+        l->ctrl_owed = 0;
+    }
+    return r;
+}
+
+TpmIoResult tpm_link_skip_body(TpmLink *l, int64_t deadline)
+{
+    uint8_t skip[4096];
+    TpmIoResult r = TPM_IO_OK;
+
+    if (link_body_left(l) > BLOB_SKIP_MAX) {
+        tpm_link_break(l, "a state of %u bytes is too large",
+                       link_body_left(l));
+        return TPM_IO_ERROR;
+    }
+    while (r == TPM_IO_OK && l->ctrl_owed) {
+        r = tpm_link_body(l, skip, MIN(link_body_left(l), sizeof(skip)),
+                          deadline);
+    }
+    return r;
 }
 
 bool tpm_link_await(TpmLink *l, int64_t since, int64_t deadline)
@@ -226,8 +260,8 @@ bool tpm_link_exchange(TpmLink *l, uint32_t cmd, const uint8_t *body,
                                        tpm_wire_result_name(l->result));
 }
 
-static bool exchange32(TpmLink *l, uint32_t cmd, uint32_t value,
-                       int64_t deadline)
+static bool link_exchange32(TpmLink *l, uint32_t cmd, uint32_t value,
+                            int64_t deadline)
 {
     uint8_t body[4];
 
@@ -244,7 +278,7 @@ bool tpm_link_set_buffer_size(TpmLink *l, uint32_t *buf_size, int64_t deadline)
 {
     uint32_t size;
 
-    if (!exchange32(l, TPM_CTL_SET_BUFFERSIZE, *buf_size, deadline)) {
+    if (!link_exchange32(l, TPM_CTL_SET_BUFFERSIZE, *buf_size, deadline)) {
         return false;
     }
     size = tpm_wire_get32(l->ctrl_buf + 4);
@@ -269,7 +303,7 @@ bool tpm_link_get_established(TpmLink *l, bool *est, int64_t deadline)
 
 bool tpm_link_run(TpmLink *l, uint32_t flags, bool *est, int64_t deadline)
 {
-    return exchange32(l, TPM_CTL_INIT, flags, deadline) &&
+    return link_exchange32(l, TPM_CTL_INIT, flags, deadline) &&
            tpm_link_get_established(l, est, deadline);
 }
 
@@ -301,7 +335,7 @@ bool tpm_link_reset_established(TpmLink *l, uint8_t locty, int64_t deadline)
 bool tpm_link_lock_storage(TpmLink *l, uint32_t retries, int64_t deadline)
 {
     return !(l->caps & TPM_CTL_CAP_LOCK_STORAGE) ||
-           exchange32(l, TPM_CTL_LOCK_STORAGE, retries, deadline);
+           link_exchange32(l, TPM_CTL_LOCK_STORAGE, retries, deadline);
 }
 
 bool tpm_link_shutdown(TpmLink *l, int64_t deadline)

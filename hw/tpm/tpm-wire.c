@@ -4,13 +4,10 @@
  *
  * Copyright (C) 2026 nearmetal contributors
  */
-
-#ifndef NATIVE_UNIT_TEST
 #include "qemu/osdep.h"
-#endif
 #include "tpm-wire.h"
 
-/* Where the size is in a header, and the code */
+/* Where the size is in a header, and the code behind it */
 #define HDR_SIZE    2
 #define HDR_CODE    6
 
@@ -65,17 +62,25 @@ uint32_t tpm_wire_check_command(const uint8_t *buf, size_t received,
     return tpm_wire_code(v, TPM_FAULT_SIZE);
 }
 
-TpmRspVerdict tpm_wire_check_response(const uint8_t hdr[TPM_WIRE_HDR],
-                                      size_t limit, size_t *len)
+bool tpm_wire_command_more(const uint8_t *buf, size_t have, size_t limit)
+{
+    uint32_t size;
+
+    if (have >= limit) {
+        return false;
+    }
+    if (have < HDR_CODE) {
+        return true;
+    }
+    size = tpm_wire_get32(buf + HDR_SIZE);
+    return size >= TPM_WIRE_HDR && size <= limit && have < size;
+}
+
+size_t tpm_wire_response_size(const uint8_t hdr[TPM_WIRE_HDR])
 {
     uint32_t size = tpm_wire_get32(hdr + HDR_SIZE);
 
-    if (size < TPM_WIRE_HDR || size > TPM_WIRE_DRAIN_MAX) {
-        *len = 0;
-        return TPM_RSP_RUBBISH;
-    }
-    *len = size;
-    return size <= limit ? TPM_RSP_OK : TPM_RSP_DROP;
+    return size >= TPM_WIRE_HDR && size <= TPM_WIRE_DRAIN_MAX ? size : 0;
 }
 
 size_t tpm_wire_error(uint8_t *out, size_t out_len, TpmWireVersion v,

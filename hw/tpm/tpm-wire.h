@@ -4,7 +4,7 @@
  *
  * Copyright (C) 2026 nearmetal contributors
  *
- * Pure logic: no QEMU headers.
+ * Pure logic: any thread, no lock, no QEMU headers.
  */
 
 #ifndef NEARMETAL_TPM_WIRE_H
@@ -94,15 +94,21 @@ uint32_t tpm_wire_code(TpmWireVersion v, TpmWireFault fault);
 uint32_t tpm_wire_check_command(const uint8_t *buf, size_t received,
                                 size_t limit, TpmWireVersion v, size_t *len);
 
-typedef enum TpmRspVerdict {
-    TPM_RSP_OK,
-    TPM_RSP_DROP,       /* does not fit: read it to its end, then drop it */
-    TPM_RSP_RUBBISH,    /* nobody knows where it ends */
-} TpmRspVerdict;
+/**
+ * tpm_wire_command_more: does a command need another byte?
+ * @buf: the command, @have bytes of it
+ * @limit: most bytes a command may have, and room in @buf
+ *
+ * To be asked before each byte that is stored, not before each access: one
+ * of 4 bytes may cross the command's end.
+ *
+ * Returns: false for a complete command, and for one that no byte makes valid
+ * since its size is below the header's or over @limit
+ */
+bool tpm_wire_command_more(const uint8_t *buf, size_t have, size_t limit);
 
-/* @len: size of the whole response, 0 for rubbish */
-TpmRspVerdict tpm_wire_check_response(const uint8_t hdr[TPM_WIRE_HDR],
-                                      size_t limit, size_t *len);
+/* Size of the whole response; 0 for rubbish: nobody knows where it ends */
+size_t tpm_wire_response_size(const uint8_t hdr[TPM_WIRE_HDR]);
 
 /**
  * tpm_wire_error: an error response

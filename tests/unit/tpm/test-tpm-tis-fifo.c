@@ -6,7 +6,6 @@
  */
 #include <glib.h>
 #include <string.h>
-#include "hw/tpm/tpm-tis-fifo.h"
 #include "hw/tpm/tpm-wire.h"
 
 #define LIMIT 64
@@ -28,7 +27,7 @@ static size_t fill(uint32_t size, size_t total, unsigned width, bool *more)
         for (unsigned i = 0; i < width && *more; i++) {
             buf[have] = have < sizeof(hdr) ? hdr[have] : 0xee;
             have++;
-            *more = tpm_tis_fifo_more(buf, have, LIMIT);
+            *more = tpm_wire_command_more(buf, have, LIMIT);
         }
     }
     return have;
@@ -66,10 +65,10 @@ static void test_full(void)
 {
     uint8_t buf[8] = { 0 };
 
-    g_assert_true(tpm_tis_fifo_more(buf, 0, 8));
-    g_assert_true(tpm_tis_fifo_more(buf, 3, 4));
-    g_assert_false(tpm_tis_fifo_more(buf, 4, 4));
-    g_assert_false(tpm_tis_fifo_more(buf, 0, 0));
+    g_assert_true(tpm_wire_command_more(buf, 0, 8));
+    g_assert_true(tpm_wire_command_more(buf, 3, 4));
+    g_assert_false(tpm_wire_command_more(buf, 4, 4));
+    g_assert_false(tpm_wire_command_more(buf, 0, 0));
 }
 
 int main(int argc, char **argv)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Physical Presence Interface of a TPM on the platform bus
+ * A TPM on the platform bus: its places, its properties and the page of its
+ * Physical Presence Interface
  *
  * Copyright (C) 2026 nearmetal contributors
  */
@@ -8,12 +9,17 @@
 #include "hw/nearmetal/compat.h"
 #include "qemu/memalign.h"
 #include "qemu/units.h"
+#include COMPAT_MEMORY_H
+#include "hw/acpi/tpm.h"
 #include "migration/blocker.h"
 #include "migration/misc.h"
 #include "migration/vmstate.h"
 #include "qapi/error.h"
 #include "dcache.h"
-#include "ppi-sysbus.h"
+#include "tpm-sysbus.h"
+
+/* Which of the device's MMIO regions is the page */
+#define PPI_SYSBUS_MMIO 1
 
 /*
  * The interface needs 0x400 bytes.  A whole page of the largest size that an
@@ -21,6 +27,31 @@
  * and VFIO sees no region off its pages; the same on all, for migration.
  */
 #define PPI_SYSBUS_SIZE (64 * KiB)
+
+hwaddr tpm_sysbus_addr(SysBusDevice *sbdev, int n)
+{
+    MemoryRegion *mr = sysbus_mmio_get_region(sbdev, n);
+    hwaddr addr = 0;
+
+    for (; mr; mr = mr->container) {
+        addr += mr->addr;
+    }
+    return addr;
+}
+
+hwaddr tpm_ppi_base(TPMIf *tpm)
+{
+    Object *sbdev = object_dynamic_cast(OBJECT(tpm), TYPE_SYS_BUS_DEVICE);
+
+    return sbdev ? tpm_sysbus_addr(SYS_BUS_DEVICE(sbdev), PPI_SYSBUS_MMIO)
+                 : TPM_PPI_ADDR_BASE;
+}
+
+bool tpm_sysbus_flag(TPMIf *tpm, const char *name)
+{
+    return tpm && object_property_find(OBJECT(tpm), name) &&
+           object_property_get_bool(OBJECT(tpm), name, &error_abort);
+}
 
 void tpm_ppi_init_sysbus(TPMPPI *ppi, SysBusDevice *sbdev)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A TPM on the platform bus in the DSDT
+ * A TPM on the platform bus in the DSDT, and what firmware learns of it
  *
  * Copyright (C) 2026 nearmetal contributors
  *
@@ -10,8 +10,7 @@
 #include "qemu/osdep.h"
 #include "hw/acpi/tpm.h"
 #include "crb-regs.h"
-#include "sysbus-addr.h"
-#include "tpm-acpi-sysbus.h"
+#include "tpm-sysbus.h"
 
 static void build_identity(Aml *dev, TPMIf *tpm, bool ppi)
 {
@@ -64,4 +63,28 @@ void tpm_sysbus_build_aml(Aml *scope, PlatformBusDevice *pbus, int irq_base)
         tpm_build_ppi_acpi(tpm, dev);
     }
     aml_append(scope, dev);
+}
+
+/* As docs/specs/tpm.rst has it, little endian */
+typedef struct TpmFwCfgConfig {
+    uint32_t ppi_address;
+    uint8_t tpm_version;
+    uint8_t ppi_version;
+} QEMU_PACKED TpmFwCfgConfig;
+
+void tpm_fw_cfg_add_config(FWCfgState *fw_cfg, TPMIf *tpm)
+{
+    TpmFwCfgConfig *config;
+
+    if (!tpm_sysbus_flag(tpm, "ppi")) {
+        return;
+    }
+    config = g_new(TpmFwCfgConfig, 1);
+    *config = (TpmFwCfgConfig) {
+        .ppi_address = cpu_to_le32(tpm_ppi_base(tpm)),
+        .tpm_version = tpm_get_version(tpm),
+        .ppi_version = TPM_PPI_VERSION_1_30,
+    };
+    /* fw_cfg keeps it for good */
+    fw_cfg_add_file(fw_cfg, "etc/tpm/config", config, sizeof(*config));
 }

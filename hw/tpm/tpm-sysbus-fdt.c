@@ -11,7 +11,7 @@
 #include "hw/arm/fdt.h"
 #include "system/device_tree.h"
 #include "crb-regs.h"
-#include "tpm-fdt-sysbus.h"
+#include "tpm-sysbus.h"
 
 /* Does @bus lead to an interrupt controller whose cells are those of a GIC? */
 static bool gic_cells(void *fdt, const char *bus)
