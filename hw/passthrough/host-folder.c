@@ -15,25 +15,21 @@
 #include <sys/sysmacros.h>
 #include "host-folder.h"
 
-char *host_folder_of_number(const char *sysfs, unsigned major, unsigned minor)
-{
-    g_autofree char *link = g_strdup_printf("%s/dev/char/%u:%u/device", sysfs,
-                                            major, minor);
-    char *real = realpath(link, NULL);
-    char *folder = g_strdup(real);
-
-    free(real);
-    return folder;
-}
-
 char *host_folder_of_fd(const char *sysfs, int fd)
 {
+    g_autofree char *link = NULL;
+    char *real, *folder;
     struct stat st;
 
     if (fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode)) {
         return NULL;
     }
-    return host_folder_of_number(sysfs, major(st.st_rdev), minor(st.st_rdev));
+    link = g_strdup_printf("%s/dev/char/%u:%u/device", sysfs,
+                           major(st.st_rdev), minor(st.st_rdev));
+    real = realpath(link, NULL);
+    folder = g_strdup(real);
+    free(real);
+    return folder;
 }
 
 char *host_folder_slot(const char *folder)

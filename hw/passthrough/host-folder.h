@@ -4,7 +4,7 @@
  *
  * Copyright (C) 2026 nearmetal contributors
  *
- * Pure logic: GLib and POSIX only.
+ * Pure logic: GLib and POSIX only; for any thread.
  */
 
 #ifndef NEARMETAL_VFIO_HOST_FOLDER_H
@@ -21,11 +21,6 @@
  * Returns: the folder, to be freed; NULL if sysfs tells none
  */
 char *host_folder_of_fd(const char *sysfs, int fd);
-
-/**
- * host_folder_of_number: the same by the numbers of the character device
- */
-char *host_folder_of_number(const char *sysfs, unsigned major, unsigned minor);
 
 /**
  * host_folder_slot: "0000:01:00" of a folder "…/0000:01:00.0"; to be freed

@@ -10,8 +10,8 @@
 #include "monitor/monitor.h"
 #include "qapi/qapi-commands-vfio-msix.h"
 
-static void print_area(Monitor *mon, const char *name,
-                       const VfioMsixArea *seen, const VfioMsixArea *host)
+static void print_msix_area(Monitor *mon, const char *name,
+                            const VfioMsixArea *seen, const VfioMsixArea *host)
 {
     if (!seen) {
         return;
@@ -25,7 +25,7 @@ static void print_area(Monitor *mon, const char *name,
     monitor_printf(mon, "\n");
 }
 
-static void print_traps(Monitor *mon, VfioMsixTrapList *traps)
+static void print_msix_traps(Monitor *mon, VfioMsixTrapList *traps)
 {
     if (!traps) {
         monitor_printf(mon, "  nothing traps\n");
@@ -42,7 +42,7 @@ static void print_traps(Monitor *mon, VfioMsixTrapList *traps)
     }
 }
 
-static void print_device(Monitor *mon, const VfioMsixInfo *info)
+static void print_msix_device(Monitor *mon, const VfioMsixInfo *info)
 {
     monitor_printf(mon, "%s: host %s, %u vectors",
                    info->id ? info->id : info->qom_path, info->host,
@@ -65,9 +65,9 @@ static void print_device(Monitor *mon, const VfioMsixInfo *info)
                        info->mappable ? "can" : "cannot");
     }
     monitor_printf(mon, "\n");
-    print_area(mon, "table", info->table, info->host_table);
-    print_area(mon, "PBA", info->pba, info->host_pba);
-    print_traps(mon, info->trapped);
+    print_msix_area(mon, "table", info->table, info->host_table);
+    print_msix_area(mon, "PBA", info->pba, info->host_pba);
+    print_msix_traps(mon, info->trapped);
 }
 
 void hmp_info_vfio_msix(Monitor *mon, const QDict *qdict)
@@ -78,7 +78,7 @@ void hmp_info_vfio_msix(Monitor *mon, const QDict *qdict)
         monitor_printf(mon, "no vfio-pci devices\n");
     }
     for (VfioMsixInfoList *i = list; i; i = i->next) {
-        print_device(mon, i->value);
+        print_msix_device(mon, i->value);
     }
     qapi_free_VfioMsixInfoList(list);
 }

@@ -120,7 +120,7 @@ typedef struct Range {
     uint64_t end;       /* the first byte behind */
 } Range;
 
-static bool overlap(Range a, Range b)
+static bool ranges_meet(Range a, Range b)
 {
     return a.begin < b.end && b.begin < a.end;
 }
@@ -156,8 +156,8 @@ static int64_t foreign_granule(const MsixLayout *l, unsigned bar, Range page)
          at += SPEC_GRANULE) {
         Range granule = { at, at + SPEC_GRANULE };
 
-        if (!(bar == l->table_bar && overlap(granule, table_range(l))) &&
-            !(bar == l->pba_bar && overlap(granule, pba_range(l)))) {
+        if (!(bar == l->table_bar && ranges_meet(granule, table_range(l))) &&
+            !(bar == l->pba_bar && ranges_meet(granule, pba_range(l)))) {
             return at;
         }
     }
@@ -216,7 +216,7 @@ static char *shared_page(const MsixLayout *l, const char *name, unsigned bar,
     if (only_msix(l, bar)) {
         return NULL;
     }
-    if (bar == 0 && l->nvme && overlap(page, nvme_registers(l))) {
+    if (bar == 0 && l->nvme && ranges_meet(page, nvme_registers(l))) {
         return g_strdup_printf("the %s at 0x%" PRIx64 " of BAR 0 shares a host "
                                "page with NVMe registers", name,
                                structure.begin);
@@ -262,7 +262,7 @@ static const char *cannot_map(const MsixLayout *l, unsigned bar,
     if (!l->bar[bar].mmap) {
         return "but the host does not let that BAR be mapped";
     }
-    if (!l->mappable && bar == l->table_bar && overlap(structure, table)) {
+    if (!l->mappable && bar == l->table_bar && ranges_meet(structure, table)) {
         return "but the host kernel does not let the table's pages be mapped "
                "(Linux 4.16 does)";
     }

@@ -5,6 +5,7 @@
  * Copyright (C) 2026 nearmetal contributors
  *
  * Between msix-layout.c and msix-plan.c; others use msix-plan.h.
+ * Pure logic: any thread.
  */
 
 #ifndef NEARMETAL_MSIX_LAYOUT_H

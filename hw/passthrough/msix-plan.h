@@ -4,8 +4,8 @@
  *
  * Copyright (C) 2026 nearmetal contributors
  *
- * Pure logic: GLib only.  hw/vfio/pci.c asks it while a vfio-pci device is
- * realized, scripts/msix-check before a VM is started.
+ * Pure logic: GLib only, any thread.  hw/vfio/pci.c asks it while a vfio-pci
+ * device is realized, scripts/msix-check before a VM is started.
  *
  * QEMU emulates the MSI-X table and the PBA (PCI 3.0, 6.8.2; PCIe 6.0, 7.7.2).
  * The host pages that hold them cannot be mapped into the guest as a whole, so

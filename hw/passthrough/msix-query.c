@@ -11,7 +11,7 @@
 #include "msix-relocation.h"
 #include "numa-node.h"
 
-static VfioMsixArea *area_new(unsigned bar, uint64_t offset, uint64_t size)
+static VfioMsixArea *query_area(unsigned bar, uint64_t offset, uint64_t size)
 {
     VfioMsixArea *area = g_new(VfioMsixArea, 1);
 
@@ -29,10 +29,10 @@ static void info_areas(VfioMsixInfo *info, const VFIOPCIDevice *vdev)
     if (!l->entries) {
         return;
     }
-    info->table = area_new(msix->table_bar, msix->table_offset, table_size);
-    info->pba = area_new(msix->pba_bar, msix->pba_offset, pba_size);
-    info->host_table = area_new(l->table_bar, l->table_offset, table_size);
-    info->host_pba = area_new(l->pba_bar, l->pba_offset, pba_size);
+    info->table = query_area(msix->table_bar, msix->table_offset, table_size);
+    info->pba = query_area(msix->pba_bar, msix->pba_offset, pba_size);
+    info->host_table = query_area(l->table_bar, l->table_offset, table_size);
+    info->host_pba = query_area(l->pba_bar, l->pba_offset, pba_size);
 }
 
 static void info_traps(VfioMsixInfo *info, VFIOPCIDevice *vdev)
@@ -79,7 +79,7 @@ static char *host_name(const VFIOPCIDevice *vdev)
            g_strdup(vdev->vbasedev.name);
 }
 
-static VfioMsixInfo *info_new(VFIOPCIDevice *vdev)
+static VfioMsixInfo *query_device(VFIOPCIDevice *vdev)
 {
     const VFIOMsixState *s = vdev->msix_state;
     VfioMsixInfo *info = g_new0(VfioMsixInfo, 1);
@@ -102,14 +102,14 @@ static VfioMsixInfo *info_new(VFIOPCIDevice *vdev)
     return info;
 }
 
-static int add_device(Object *obj, void *opaque)
+static int query_add_device(Object *obj, void *opaque)
 {
     VfioMsixInfoList ***tail = opaque;
     VFIOPCIDevice *vdev = (VFIOPCIDevice *)
         object_dynamic_cast(obj, TYPE_VFIO_PCI);
 
     if (vdev && DEVICE(vdev)->realized && vdev->msix_state) {
-        QAPI_LIST_APPEND(*tail, info_new(vdev));
+        QAPI_LIST_APPEND(*tail, query_device(vdev));
     }
     return 0;
 }
@@ -119,6 +119,6 @@ VfioMsixInfoList *qmp_query_vfio_msix(Error **errp)
     VfioMsixInfoList *list = NULL;
     VfioMsixInfoList **tail = &list;
 
-    object_child_foreach_recursive(object_get_root(), add_device, &tail);
+    object_child_foreach_recursive(object_get_root(), query_add_device, &tail);
     return list;
 }

@@ -102,7 +102,7 @@ static void layout_init(VFIOPCIDevice *vdev, MsixLayout *l)
     }
 }
 
-static void relocate(VFIOPCIDevice *vdev, const MsixPlan *plan)
+static void apply_plan(VFIOPCIDevice *vdev, const MsixPlan *plan)
 {
     VFIOMSIXInfo *msix = vdev->msix;
     VFIOBAR *bar = &vdev->bars[plan->bar];
@@ -205,7 +205,7 @@ bool vfio_msix_relocation_init(VFIOPCIDevice *vdev, Error **errp)
         }
         return true;
     }
-    relocate(vdev, &s->plan);
+    apply_plan(vdev, &s->plan);
     return true;
 }
 
@@ -279,18 +279,17 @@ void vfio_msix_free(VFIOPCIDevice *vdev)
     if (s) {
         g_free(s->reason);
         g_clear_pointer(&s->traps, g_array_unref);
-        g_clear_pointer(&s->hooks, g_ptr_array_unref);
         g_free(s);
         vdev->msix_state = NULL;
     }
 }
 
-static bool get_relocated(Object *obj, Error **errp)
+static bool get_msix_relocated(Object *obj, Error **errp)
 {
     return vfio_msix_relocated(VFIO_PCI_DEVICE(obj));
 }
 
-static int get_bar(Object *obj, Error **errp)
+static int get_msix_bar(Object *obj, Error **errp)
 {
     VFIOPCIDevice *vdev = VFIO_PCI_DEVICE(obj);
 
@@ -299,7 +298,7 @@ static int get_bar(Object *obj, Error **errp)
            OFF_AUTO_PCIBAR_OFF;
 }
 
-static char *get_reason(Object *obj, Error **errp)
+static char *get_msix_reason(Object *obj, Error **errp)
 {
     VFIOPCIDevice *vdev = VFIO_PCI_DEVICE(obj);
 
@@ -307,8 +306,8 @@ static char *get_reason(Object *obj, Error **errp)
            g_strdup("the device is not realized");
 }
 
-static void get_trapped(Object *obj, Visitor *v, const char *name,
-                        void *opaque, Error **errp)
+static void get_msix_trapped(Object *obj, Visitor *v, const char *name,
+                             void *opaque, Error **errp)
 {
     const VFIOMsixState *s = VFIO_PCI_DEVICE(obj)->msix_state;
     uint64_t sum = 0;
@@ -323,20 +322,20 @@ static void get_trapped(Object *obj, Visitor *v, const char *name,
 
 void vfio_msix_class_init(ObjectClass *klass)
 {
-    object_class_property_add_bool(klass, "msix-relocated", get_relocated,
+    object_class_property_add_bool(klass, "msix-relocated", get_msix_relocated,
                                    NULL);
     object_class_property_set_description(klass, "msix-relocated",
         "Whether the guest sees the MSI-X table elsewhere than the host");
     object_class_property_add_enum(klass, "msix-bar", "OffAutoPCIBAR",
-                                   &OffAutoPCIBAR_lookup, get_bar, NULL);
+                                   &OffAutoPCIBAR_lookup, get_msix_bar, NULL);
     object_class_property_set_description(klass, "msix-bar",
         "BAR that the MSI-X table was relocated to, as x-msix-relocation "
         "takes it, or off");
-    object_class_property_add_str(klass, "msix-reason", get_reason, NULL);
+    object_class_property_add_str(klass, "msix-reason", get_msix_reason, NULL);
     object_class_property_set_description(klass, "msix-reason",
         "Why the MSI-X table was relocated, or was not");
     object_class_property_add(klass, "msix-trapped-accesses", "uint64",
-                              get_trapped, NULL, NULL, NULL);
+                              get_msix_trapped, NULL, NULL, NULL);
     object_class_property_set_description(klass, "msix-trapped-accesses",
         "Accesses to BARs that trapped, since the device was plugged");
 }

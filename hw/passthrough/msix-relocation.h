@@ -38,7 +38,6 @@ typedef struct VFIOMsixState {
     MsixPlan plan;
     char *reason;
     GArray *traps;      /* of VFIOMsixTrap; NULL: not set up */
-    GPtrArray *hooks;   /* what counts accesses, see msix-traps.c */
     /*
      * Accesses to registers in the host pages that hold table or PBA of the
      * device, as far as they trapped, and where the first of them went

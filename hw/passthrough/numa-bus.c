@@ -8,7 +8,6 @@
 #include "qemu/osdep.h"
 #include "qapi/error.h"
 #include "qemu/config-file.h"
-#include "qemu/cutils.h"
 #include "qemu/option.h"
 #include "hw/boards.h"
 #include "hw/nearmetal/settings/set-option/set-option.h"
@@ -17,9 +16,8 @@
 #include "hw/pci/pcie_port.h"
 #include "system/numa.h"
 #include "numa-bus.h"
-#include "numa-plan.h"
 
-static PCIBus *root_of(PCIBus *bus)
+static PCIBus *root_of_bus(PCIBus *bus)
 {
     while (!pci_bus_is_root(bus)) {
         bus = pci_get_bus(bus->parent_dev);
@@ -63,7 +61,7 @@ static bool node_hidden(PCIBus *root)
 
 int numa_bus_node(PCIBus *bus)
 {
-    PCIBus *root = root_of(bus);
+    PCIBus *root = root_of_bus(bus);
     int node = pci_bus_numa_node(root);
 
     return node == NUMA_NODE_UNASSIGNED || node_hidden(root) ? -1 : node;
@@ -82,22 +80,31 @@ static PCIBus *bus_below(PCIDevice *dev)
            pci_bridge_get_sec_bus(PCI_BRIDGE(dev)) : NULL;
 }
 
-static int names_bus(void *opaque, QemuOpts *opts, Error **errp)
+static int opts_name_bus(void *opaque, QemuOpts *opts, Error **errp)
 {
     return !g_strcmp0(qemu_opt_get(opts, "bus"), opaque);
 }
 
-static bool json_names_bus(const QDict *opts, void *opaque)
+typedef struct JsonOption {
+    const char *name;
+    const char *value;
+} JsonOption;
+
+static bool json_has_option(const QDict *opts, void *opaque)
 {
-    return !g_strcmp0(qdict_get_try_str(opts, "bus"), opaque);
+    const JsonOption *option = opaque;
+
+    return !g_strcmp0(qdict_get_try_str(opts, option->name), option->value);
 }
 
 /* Does a -device that has not been looked at yet name the bus? */
 static bool bus_awaited(PCIBus *bus)
 {
-    return qemu_opts_foreach(qemu_find_opts("device"), names_bus,
+    JsonOption option = { "bus", BUS(bus)->name };
+
+    return qemu_opts_foreach(qemu_find_opts("device"), opts_name_bus,
                              BUS(bus)->name, NULL) ||
-           device_json_pending(json_names_bus, BUS(bus)->name);
+           device_json_pending(json_has_option, &option);
 }
 
 static bool port_free(PCIBus *bus, void *opaque)
@@ -108,7 +115,7 @@ static bool port_free(PCIBus *bus, void *opaque)
             qbus_is_hotpluggable(BUS(bus)));
 }
 
-static PCIBus *find_below(PCIBus *bus, NumaBusTest *test, void *opaque)
+static PCIBus *find_port_below(PCIBus *bus, NumaBusTest *test, void *opaque)
 {
     for (int i = 0; i < ARRAY_SIZE(bus->devices); i++) {
         PCIBus *below = bus_below(bus->devices[i]);
@@ -116,7 +123,7 @@ static PCIBus *find_below(PCIBus *bus, NumaBusTest *test, void *opaque)
 
         if (below) {
             found = test(below, opaque) ? below :
-                    find_below(below, test, opaque);
+                    find_port_below(below, test, opaque);
         }
         if (found) {
             return found;
@@ -132,7 +139,7 @@ PCIBus *numa_bus_find(PCIBus *main_root, int node, NumaBusTest *test,
     int number = 256;
 
     if (numa_bus_node(main_root) == node) {
-        found = find_below(main_root, test, opaque);
+        found = find_port_below(main_root, test, opaque);
     }
     if (found) {
         return found;
@@ -142,7 +149,7 @@ PCIBus *numa_bus_find(PCIBus *main_root, int node, NumaBusTest *test,
 
         if (pci_bus_is_root(root) && !pci_bus_is_cxl(root) &&
             pci_bus_num(root) < number && numa_bus_node(root) == node) {
-            port = find_below(root, test, opaque);
+            port = find_port_below(root, test, opaque);
         }
         if (port) {
             number = pci_bus_num(root);
@@ -157,132 +164,69 @@ PCIBus *numa_bus_find_port(PCIBus *main_root, int node)
     return numa_bus_find(main_root, node, port_free, NULL);
 }
 
-/* What is in use */
+/* What to add */
 
-static bool json_has_id(const QDict *opts, void *opaque)
+static bool device_exists(const char *id)
 {
-    return !g_strcmp0(qdict_get_try_str(opts, "id"), opaque);
+    return object_resolve_path_component(machine_get_container("peripheral"),
+                                         id);
 }
 
 /* Later options may not have been looked at yet */
-static bool id_used(const char *id)
+static char *free_id(const char *prefix, int n)
 {
-    Object *devices = machine_get_container("peripheral");
+    for (;; n++) {
+        g_autofree char *id = g_strdup_printf("%s%d", prefix, n);
+        JsonOption option = { "id", id };
 
-    return object_resolve_path_component(devices, id) ||
-           qemu_opts_find(qemu_find_opts("device"), id) ||
-           device_json_pending(json_has_id, (void *)id);
-}
-
-static void use_number(bool taken[256], unsigned number)
-{
-    if (number < 256) {
-        taken[number] = true;
-    }
-}
-
-/* Returns: the bus numbers that @bus needs, itself included */
-static unsigned use_ports(NumaPlanUsed *used, PCIBus *bus)
-{
-    unsigned buses = 1;
-
-    for (int i = 0; i < ARRAY_SIZE(bus->devices); i++) {
-        PCIDevice *dev = bus->devices[i];
-        PCIBus *below = bus_below(dev);
-
-        if (below) {
-            buses += use_ports(used, below);
-        }
-        if (dev && object_dynamic_cast(OBJECT(dev), TYPE_PCIE_SLOT)) {
-            use_number(used->chassis, PCIE_SLOT(dev)->chassis);
-            use_number(used->slot, PCIE_SLOT(dev)->slot);
+        if (!device_exists(id) && !qemu_opts_find(qemu_find_opts("device"), id)
+            && !device_json_pending(json_has_option, &option)) {
+            return g_steal_pointer(&id);
         }
     }
-    return buses;
 }
 
-static void use_root(NumaPlanUsed *used, unsigned number, unsigned buses)
-{
-    used->roots = g_renew(NumaPlanRoot, used->roots, used->root_count + 1);
-    used->roots[used->root_count++] = (NumaPlanRoot) {
-        .number = number, .buses = buses,
-    };
-}
-
-static unsigned text_number(const char *text)
-{
-    unsigned number;
-
-    return text && !qemu_strtoui(text, NULL, 0, &number) ? number : 0;
-}
-
-static unsigned json_number(const QDict *opts, const char *name)
-{
-    return qdict_get_try_int(opts, name,
-                             text_number(qdict_get_try_str(opts, name)));
-}
-
-static void use_numbers(NumaPlanUsed *used, unsigned bus_nr, unsigned chassis,
-                        unsigned slot)
-{
-    use_number(used->chassis, chassis);
-    use_number(used->slot, slot);
-    for (unsigned i = 0; i < used->root_count; i++) {
-        if (used->roots[i].number == bus_nr) {
-            return;
-        }
-    }
-    use_root(used, bus_nr, 2);
-}
-
-static int use_option(void *opaque, QemuOpts *opts, Error **errp)
-{
-    use_numbers(opaque, text_number(qemu_opt_get(opts, "bus_nr")),
-                text_number(qemu_opt_get(opts, "chassis")),
-                text_number(qemu_opt_get(opts, "slot")));
-    return 0;
-}
-
-static bool use_json(const QDict *opts, void *opaque)
-{
-    use_numbers(opaque, json_number(opts, "bus_nr"),
-                json_number(opts, "chassis"), json_number(opts, "slot"));
-    return false;
-}
-
-/* A pxb-pcie on the node, given as JSON, that is not there yet? */
-static bool json_is_pxb(const QDict *opts, void *opaque)
-{
-    const char *id = qdict_get_try_str(opts, "id");
-
-    return !g_strcmp0(qdict_get_try_str(opts, "driver"), "pxb-pcie") &&
-           qdict_haskey(opts, "numa_node") &&
-           json_number(opts, "numa_node") == *(unsigned *)opaque &&
-           !(id && object_resolve_path_component(
-                       machine_get_container("peripheral"), id));
-}
-
-/* A small ECAM window holds the configuration space of 16 buses only */
-static unsigned bus_limit(void)
+/*
+ * The middle of the largest gap between root buses: it leaves the most to ports
+ * below this one and the one before it
+ *
+ * Returns: a number; -1 if there is no such gap
+ */
+static int free_bus_number(PCIBus *main_root)
 {
     Object *machine = OBJECT(current_machine);
-
-    return object_property_find(machine, "highmem-ecam") &&
-           !object_property_get_bool(machine, "highmem-ecam", NULL) ? 16 : 256;
-}
-
-static void find_used(NumaPlanUsed *used, PCIBus *main_root)
-{
+    /* A small ECAM window holds the configuration space of 16 buses only */
+    int end = object_property_find(machine, "highmem-ecam") &&
+              !object_property_get_bool(machine, "highmem-ecam", NULL) ?
+              16 : 256;
+    int last = 0, gap = 3, number = -1;
+    bool taken[256] = {};
     PCIBus *root;
 
-    use_root(used, 0, use_ports(used, main_root));
     QLIST_FOREACH(root, &main_root->child, sibling) {
-        if (pci_bus_is_root(root)) {
-            use_root(used, pci_bus_num(root), use_ports(used, root));
+        taken[pci_bus_num(root)] |= pci_bus_is_root(root);
+    }
+    for (int n = 1; n <= end; n++) {
+        if (n == end || taken[n]) {
+            if (n - last > gap) {
+                gap = n - last;
+                number = last + gap / 2;
+            }
+            last = n;
         }
     }
-    qemu_opts_foreach(qemu_find_opts("device"), use_option, used, NULL);
-    device_json_pending(use_json, used);
+    return number;
+}
+
+static int largest_chassis(Object *obj, void *opaque)
+{
+    PCIESlot *port = (PCIESlot *)object_dynamic_cast(obj, TYPE_PCIE_SLOT);
+    uint8_t *largest = opaque;
+
+    if (port) {
+        *largest = MAX(*largest, port->chassis);
+    }
+    return 0;
 }
 
 /* The root bus on @node that another port can be put on, NULL if none */
@@ -303,31 +247,56 @@ static const char *root_for_port(PCIBus *main_root, int node)
     return name;
 }
 
-static char *remedy_options(PCIBus *main_root, int node)
+/* Options for a free root port; numbers are those that no device has so far */
+static char *port_options(PCIBus *main_root, int node)
 {
-    NumaPlanUsed used = { .id_used = id_used, .bus_limit = bus_limit() };
-    unsigned wanted = node;
-    bool hotplug = phase_check(PHASE_MACHINE_READY);
-    g_autofree char *options = NULL;
+    const char *root = root_for_port(main_root, node);
+    g_autofree char *pxb = root ? g_strdup(root) : free_id("pxb", node);
+    g_autofree char *port = free_id("rp", node);
+    g_autofree char *bridge = NULL;
+    int bus_number = free_bus_number(main_root);
+    uint8_t chassis = 0;
 
-    if (device_json_pending(json_is_pxb, &wanted)) {
-        return g_strdup_printf("the pxb-pcie of node %d comes later: devices "
-                               "given as key=value are created before those "
-                               "given as JSON; give this one as JSON behind "
-                               "its root port, or with bus=", node);
+    object_child_foreach_recursive(object_get_root(), largest_chassis,
+                                   &chassis);
+    if ((!root && bus_number < 0) || chassis == UINT8_MAX) {
+        return NULL;
     }
-    find_used(&used, main_root);
-    options = numa_plan_options(&used, node, BUS(main_root)->name,
-                                root_for_port(main_root, node));
-    g_free(used.roots);
+    if (!root) {
+        bridge = g_strdup_printf("-device pxb-pcie,id=%s,bus=%s,bus_nr=%d,"
+                                 "numa_node=%d ", pxb, BUS(main_root)->name,
+                                 bus_number, node);
+    }
+    return g_strdup_printf("%s-device pcie-root-port,id=%s,bus=%s,"
+                           "chassis=%u,slot=%u", bridge ?: "", port, pxb,
+                           chassis + 1, chassis + 1);
+}
+
+/* A pxb-pcie, given as JSON, that is not there yet? */
+static bool json_is_later_pxb(const QDict *opts, void *opaque)
+{
+    const char *id = qdict_get_try_str(opts, "id");
+
+    return !g_strcmp0(qdict_get_try_str(opts, "driver"), "pxb-pcie") &&
+           !(id && device_exists(id));
+}
+
+static char *port_remedy(PCIBus *main_root, int node)
+{
+    bool hotplug = phase_check(PHASE_MACHINE_READY);
+    g_autofree char *options = port_options(main_root, node);
+
     if (!options) {
         return g_strdup_printf("no root port on node %d is free, nor is a bus "
                                "number or chassis for another one", node);
     }
-    return g_strdup_printf("no %sroot port on node %d is free, %s: %s",
+    return g_strdup_printf("no %sroot port on node %d is free, %s: %s%s",
                            hotplug ? "hot-pluggable " : "", node,
                            hotplug ? "start the VM with" :
-                           "add before the device", options);
+                           "add before the device", options,
+                           device_json_pending(json_is_later_pxb, NULL) ?
+                           " (a pxb-pcie given as JSON comes later than "
+                           "devices given as key=value)" : "");
 }
 
 char *numa_bus_remedy(PCIBus *main_root, int node)
@@ -359,5 +328,5 @@ char *numa_bus_remedy(PCIBus *main_root, int node)
         return g_strdup_printf("use bus=%s, or leave out bus=",
                                BUS(port)->name);
     }
-    return remedy_options(main_root, node);
+    return port_remedy(main_root, node);
 }

@@ -54,7 +54,7 @@ static bool of_slot(PCIDevice *dev, const char *slot)
 }
 
 /* Looks at all ports, and so never says that one is the last to be looked at */
-static bool look_at(PCIBus *bus, void *opaque)
+static bool consider_port(PCIBus *bus, void *opaque)
 {
     Search *s = opaque;
     PCIDevice *first = bus->devices[0];
@@ -86,7 +86,7 @@ PCIBus *numa_function_port(const VFIOPCIDevice *vdev, PCIBus *main_root,
                                s.function);
         return NULL;
     }
-    numa_bus_find(main_root, node, look_at, &s);
+    numa_bus_find(main_root, node, consider_port, &s);
     if (s.same || s.count == 1) {
         return s.same ?: s.any;
     }

@@ -124,7 +124,7 @@ char *vfio_host_folder(const VFIOPCIDevice *vdev)
                            host->function);
 }
 
-static int host_node(VFIOPCIDevice *vdev)
+static int numa_host_node(VFIOPCIDevice *vdev)
 {
     g_autofree char *folder = vfio_host_folder(vdev);
     int node;
@@ -153,7 +153,7 @@ static NumaPlanMemory node_memory(const HostMemoryBackend *backend)
  * A number given for this device is an order.  One given for all devices is a
  * wish, which some of them may not be able to have, as what auto finds.
  */
-static bool firm(const VFIOPCIDevice *vdev)
+static bool numa_is_order(const VFIOPCIDevice *vdev)
 {
     return vdev->numa_node >= 0 && vdev->numa_node_own;
 }
@@ -174,16 +174,16 @@ int vfio_numa_wanted(VFIOPCIDevice *vdev, char **why)
 
     QEMU_BUILD_BUG_ON(MAX_NODES != NUMA_PLAN_MAX_NODES);
     if (vdev->numa_node != NUMA_PLAN_AUTO) {
-        return firm(vdev) || vdev->numa_node < nodes ? vdev->numa_node :
-               no_such_node(nodes, why);
+        return numa_is_order(vdev) || vdev->numa_node < nodes ?
+               vdev->numa_node : no_such_node(nodes, why);
     }
     for (int i = 0; i < nodes; i++) {
         memory[i] = node_memory(numa->nodes[i].node_memdev);
     }
-    return numa_plan_map(memory, nodes, host_node(vdev), why);
+    return numa_plan_map(memory, nodes, numa_host_node(vdev), why);
 }
 
-static bool check_range(int node, Error **errp)
+static bool numa_check_range(int node, Error **errp)
 {
     const NumaState *numa = current_machine->numa_state;
 
@@ -222,7 +222,7 @@ static int add_vote(Object *obj, void *opaque)
         return 0;
     }
     vote.node = vfio_numa_wanted(vdev, &why);
-    vote.firm = firm(vdev);
+    vote.firm = numa_is_order(vdev);
     g_array_append_val(voters->votes, vote);
     if (vote.firm && vote.node != voters->self->numa_node) {
         voters->other = vdev;
@@ -284,8 +284,8 @@ int vfio_numa_actual(VFIOPCIDevice *vdev)
  * Returns: the bus for the device, which may be NULL without @errp set: then
  * vfio_numa_realized() will warn
  */
-static PCIBus *choose_port(VFIOPCIDevice *vdev, PCIBus *main_root, int node,
-                           Error **errp)
+static PCIBus *numa_choose_port(VFIOPCIDevice *vdev, PCIBus *main_root,
+                                int node, Error **errp)
 {
     g_autofree char *word = numa_plan_word(vdev->numa_node);
     g_autofree char *why = NULL;
@@ -311,14 +311,14 @@ static PCIBus *choose_port(VFIOPCIDevice *vdev, PCIBus *main_root, int node,
      * Where there are ports no other bus takes a hotplug, so that nothing is
      * lost by refusing; what was said for all devices refuses none
      */
-    if (firm(vdev) ||
+    if (numa_is_order(vdev) ||
         (phase_check(PHASE_MACHINE_READY) && vdev->numa_node_own)) {
         error_setg(errp, "numa-node=%s: %s", word, why);
     }
     return NULL;
 }
 
-static bool choose_bus(DeviceState *dev, BusState **bus, Error **errp)
+static bool numa_choose_bus(DeviceState *dev, BusState **bus, Error **errp)
 {
     ERRP_GUARD();
     VFIOPCIDevice *vdev = VFIO_PCI_DEVICE(dev);
@@ -329,7 +329,7 @@ static bool choose_bus(DeviceState *dev, BusState **bus, Error **errp)
     if (vdev->numa_node == NUMA_PLAN_OFF) {
         return true;
     }
-    if (firm(vdev) && !check_range(node, errp)) {
+    if (numa_is_order(vdev) && !numa_check_range(node, errp)) {
         return false;
     }
     /* The default may be a pxb-pcie, which takes nothing but ports */
@@ -337,7 +337,7 @@ static bool choose_bus(DeviceState *dev, BusState **bus, Error **errp)
     if (numa_bus_settable(main_root) && !phase_check(PHASE_MACHINE_READY)) {
         return true;
     }
-    port = node >= 0 ? choose_port(vdev, main_root, node, errp) : NULL;
+    port = node >= 0 ? numa_choose_port(vdev, main_root, node, errp) : NULL;
     if (port) {
         *bus = BUS(port);
     }
@@ -351,10 +351,10 @@ bool vfio_numa_check(VFIOPCIDevice *vdev, Error **errp)
     g_autofree char *on = numa_bus_node_text(bus);
     g_autofree char *remedy = NULL;
 
-    if (!firm(vdev)) {
+    if (!numa_is_order(vdev)) {
         return true;
     }
-    if (!check_range(vdev->numa_node, errp)) {
+    if (!numa_check_range(vdev->numa_node, errp)) {
         return false;
     }
     if (numa_bus_settable(pci_device_root_bus(PCI_DEVICE(vdev)))) {
@@ -378,7 +378,7 @@ static void check_auto(VFIOPCIDevice *vdev)
     g_autofree char *why = NULL, *remedy = NULL;
     int node;
 
-    if (vdev->numa_node == NUMA_PLAN_OFF || firm(vdev)) {
+    if (vdev->numa_node == NUMA_PLAN_OFF || numa_is_order(vdev)) {
         return;
     }
     node = vfio_numa_wanted(vdev, &why);
@@ -434,8 +434,8 @@ void vfio_numa_realized(VFIOPCIDevice *vdev)
     }
 }
 
-static void actual_get(Object *obj, Visitor *v, const char *name, void *opaque,
-                       Error **errp)
+static void numa_actual_get(Object *obj, Visitor *v, const char *name,
+                            void *opaque, Error **errp)
 {
     int64_t node = -1;
 
@@ -449,9 +449,9 @@ void vfio_numa_class_init(DeviceClass *dc)
 {
     ObjectClass *oc = OBJECT_CLASS(dc);
 
-    dc->choose_bus = choose_bus;
-    object_class_property_add(oc, "numa-node-actual", "int", actual_get, NULL,
-                              NULL, NULL);
+    dc->choose_bus = numa_choose_bus;
+    object_class_property_add(oc, "numa-node-actual", "int", numa_actual_get,
+                              NULL, NULL, NULL);
     object_class_property_set_description(oc, "numa-node-actual",
         "NUMA node that the guest sees the device on, -1: none (read-only)");
 }

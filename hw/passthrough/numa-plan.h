@@ -4,7 +4,7 @@
  *
  * Copyright (C) 2026 nearmetal contributors
  *
- * Pure logic: GLib only.  hw/passthrough/numa-node.c asks it.
+ * Pure logic: GLib only, for any thread.  hw/passthrough/numa-node.c asks it.
  */
 
 #ifndef NEARMETAL_NUMA_PLAN_H
@@ -73,41 +73,5 @@ typedef struct NumaPlanVote {
  * Returns: a node; -1 if there is none that all agree on
  */
 int numa_plan_agree(const NumaPlanVote *votes, unsigned count);
-
-/* A root bus, and the buses below it that its number is followed by */
-typedef struct NumaPlanRoot {
-    unsigned number;        /* 0 to 255 */
-    unsigned buses;         /* that it needs, itself included */
-} NumaPlanRoot;
-
-/* What a VM has of the names and numbers that must be unique */
-typedef struct NumaPlanUsed {
-    bool (*id_used)(const char *id);
-    NumaPlanRoot *roots;            /* in any order */
-    unsigned root_count;
-    unsigned bus_limit;             /* number of buses that fit: up to 256 */
-    bool chassis[256];
-    bool slot[256];                 /* in any chassis */
-} NumaPlanUsed;
-
-/**
- * numa_plan_bus_number: a number for another root bus, with room below it
- *
- * Returns: 1 to 255, -1 if there is none
- */
-int numa_plan_bus_number(const NumaPlanUsed *used);
-
-/**
- * numa_plan_options: the options that make a free root port
- * @node: of the guest
- * @main_bus: name of the bus for a pxb-pcie
- * @root: name of the bus that the port is to be on, NULL if it takes a new
- *        pxb-pcie
- *
- * Returns: options for the command line, to be freed; NULL if the numbers are
- * used up
- */
-char *numa_plan_options(const NumaPlanUsed *used, int node,
-                        const char *main_bus, const char *root);
 
 #endif

@@ -3,6 +3,8 @@
  * Whom the value of a property was given for
  *
  * Copyright (C) 2026 nearmetal contributors
+ *
+ * Main thread, under the BQL.
  */
 
 #ifndef NEARMETAL_VFIO_OWN_VALUE_H

@@ -115,7 +115,7 @@ static void test_dt_hotplug(void)
     assert_plug(qts, "d2", "0000:02:00.0", NULL,
                 "numa-node=1: no hot-pluggable root port on node 1 is free, "
                 "start the VM with: -device pcie-root-port,id=rp1,bus=pcie.0,"
-                "chassis=1,slot=1");
+                "chassis=10,slot=10");
     qtest_quit(qts);
 
     qts = start(MACHINE_DT, TWO MAIN_PORT DEV("d0", ON_0));

@@ -91,8 +91,10 @@ static void test_json_later(void)
     place(machine, TWO JSON_RNG PXB(1) PORT(1)
           " -device pcie-root-port,id=rp2,bus=pxb1,chassis=2,slot=2"
           DEV("d0", ON_0 ",numa-node=1"), "rp2", 1, NULL);
-    g_free(refuse(machine, with_same,
-                  "numa-node=1: the pxb-pcie of node 1 comes later"));
+    g_free(refuse(machine, with_same, "numa-node=1: no root port on node 1 is "
+                  "free, add before the device: -device pxb-pcie,id=pxb2,"));
+    assert_said("(a pxb-pcie given as JSON comes later than devices given as "
+                "key=value)");
     g_free(refuse(machine, with_other, "-device pxb-pcie,id=pxb2,bus=pcie.0,"
                   "bus_nr="));
 }

@@ -18,41 +18,49 @@ static void make(const char *path)
     g_assert_cmpint(g_mkdir_with_parents(folder, 0700), ==, 0);
 }
 
-/* As Linux has it: the character device's folder has a link to its device */
+/*
+ * As Linux has it: the character device's folder has a link to its device.
+ * Here /dev/null and /dev/zero have one, of which one leads nowhere.
+ */
 static void set_up(void)
 {
-    g_autofree char *link = NULL;
+    g_autofree char *good = NULL, *bad = NULL;
 
     sysfs = g_dir_make_tmp("host-folder.XXXXXX", NULL);
     g_assert_nonnull(sysfs);
     make("devices/pci0000:00/0000:81:00.1/vfio-dev/vfio3");
-    make("dev/char/511:3");
-    make("dev/char/511:4");
-    link = g_build_filename(sysfs, "dev/char/511:3/device", NULL);
-    g_assert_cmpint(symlink("../../../devices/pci0000:00/0000:81:00.1", link),
+    make("dev/char/1:3");
+    make("dev/char/1:5");
+    good = g_build_filename(sysfs, "dev/char/1:3/device", NULL);
+    bad = g_build_filename(sysfs, "dev/char/1:5/device", NULL);
+    g_assert_cmpint(symlink("../../../devices/pci0000:00/0000:81:00.1", good),
                     ==, 0);
+    g_assert_cmpint(symlink("../../../devices/none", bad), ==, 0);
 }
 
-static void test_number(void)
+static char *folder_of(const char *path)
 {
-    g_autofree char *folder = host_folder_of_number(sysfs, 511, 3);
+    int fd = open(path, O_RDONLY);
+    char *folder;
+
+    g_assert_cmpint(fd, >=, 0);
+    folder = host_folder_of_fd(sysfs, fd);
+    close(fd);
+    g_assert_null(host_folder_of_fd(sysfs, fd));
+    return folder;
+}
+
+static void test_fd(void)
+{
+    g_autofree char *folder = folder_of("/dev/null");
     g_autofree char *name = NULL;
 
     g_assert_nonnull(folder);
     name = g_path_get_basename(folder);
     g_assert_cmpstr(name, ==, "0000:81:00.1");
-    g_assert_null(host_folder_of_number(sysfs, 511, 4));
-    g_assert_null(host_folder_of_number(sysfs, 1, 3));
-}
-
-static void test_fd(void)
-{
-    int null = open("/dev/null", O_RDONLY);
-
-    g_assert_cmpint(null, >=, 0);
-    g_assert_null(host_folder_of_fd(sysfs, null));
-    close(null);
-    g_assert_null(host_folder_of_fd(sysfs, null));
+    g_assert_null(folder_of("/dev/zero"));
+    g_assert_null(folder_of("/dev/full"));
+    g_assert_null(folder_of("/"));
 }
 
 static void test_slot(void)
@@ -79,7 +87,6 @@ int main(int argc, char **argv)
 
     g_test_init(&argc, &argv, NULL);
     set_up();
-    g_test_add_func("/host-folder/number", test_number);
     g_test_add_func("/host-folder/fd", test_fd);
     g_test_add_func("/host-folder/slot", test_slot);
     ret = g_test_run();
