@@ -179,7 +179,16 @@ static TpmJob *emulator_ping(TPMEmulator *e)
 
 static void emulator_look(void *opaque)
 {
-    job_enter(opaque);
+    Job *job = opaque;
+    bool paused = false;
+
+    WITH_JOB_LOCK_GUARD() {
+        paused = job->paused;
+    }
+    /* Else it looks when it is resumed */
+    if (!paused) {
+        job_enter(job);
+    }
 }
 
 /*
