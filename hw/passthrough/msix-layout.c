@@ -125,7 +125,7 @@ static bool ranges_meet(Range a, Range b)
     return a.begin < b.end && b.begin < a.end;
 }
 
-static Range widen(Range r, uint64_t granule)
+static Range page_range(Range r, uint64_t granule)
 {
     return (Range) { r.begin / granule * granule,
                      msix_round_up(r.end, granule) };
@@ -209,7 +209,7 @@ static Range nvme_registers(const MsixLayout *l)
 static char *shared_page(const MsixLayout *l, const char *name, unsigned bar,
                          Range structure)
 {
-    Range page = widen(structure, l->host_page_size);
+    Range page = page_range(structure, l->host_page_size);
     Range start = { 0, first_structure(l, bar) };
     int64_t foreign = foreign_granule(l, bar, page);
 
@@ -257,7 +257,7 @@ bool msix_has_registers(const MsixLayout *l, unsigned bar)
 static const char *cannot_map(const MsixLayout *l, unsigned bar,
                               Range structure)
 {
-    Range table = widen(table_range(l), l->host_page_size);
+    Range table = page_range(table_range(l), l->host_page_size);
 
     if (!l->bar[bar].mmap) {
         return "but the host does not let that BAR be mapped";

@@ -201,7 +201,7 @@ static bool may_set(const char *name, Error **errp)
 }
 
 /* The level "default" alone is what a machine has without being asked */
-static bool asks(const SmpCacheProperties *props)
+static bool asks_of_cache(const SmpCacheProperties *props)
 {
     return props->topology != CPU_TOPOLOGY_LEVEL_DEFAULT || props->has_size ||
            props->has_line || props->has_ways;
@@ -224,9 +224,9 @@ bool machine_topology_set_caches(MachineState *ms,
         if (!check_cache(mc, request, props, errp)) {
             return false;
         }
-        given |= asks(props);
+        given |= asks_of_cache(props);
         request[props->cache] = (TopoRequest) {
-            .given = asks(props),
+            .given = asks_of_cache(props),
             .level = topo_level_from_qapi(props->topology),
             .has_size = props->has_size, .size = props->size,
             .has_line = props->has_line, .line = props->line,

@@ -224,7 +224,7 @@ static bool check_ranges(TopoKind kind, const TopoRequest *r, char **why)
             check_number(kind, "ways", r->ways, 1, MAX_WAYS, false, why));
 }
 
-static const char *whose(bool given)
+static const char *value_source(bool given)
 {
     return given ? "" : " (CPU model)";
 }
@@ -255,9 +255,9 @@ bool topo_plan_geometry(TopoKind kind, const TopoRequest *request,
                                "multiple of line=%" PRIu32 "%s x ways=%" PRIu32
                                "%s; allowed: multiples of %" PRIu64,
                                topo_kind_name(kind),
-                               out->size, whose(request->has_size),
-                               out->line, whose(request->has_line),
-                               out->ways, whose(request->has_ways), row);
+                               out->size, value_source(request->has_size),
+                               out->line, value_source(request->has_line),
+                               out->ways, value_source(request->has_ways), row);
         return false;
     }
     out->sets = out->size / row;

@@ -4,7 +4,7 @@
  *
  * Copyright (C) 2026 nearmetal contributors
  *
- * Pure logic: GLib only.  One tree is planned for a machine; the writers of
+ * Pure logic, GLib only: any thread.  One tree is planned for a machine; the writers of
  * ACPI tables (topo-pptt.h) and of the device tree (topo-dt.h) and the query
  * all read it, so that they cannot disagree.
  */

@@ -4,7 +4,7 @@
  *
  * Copyright (C) 2026 nearmetal contributors
  *
- * Pure logic: GLib only.
+ * Pure logic, GLib only: any thread, it has no state.
  */
 
 #ifndef NEARMETAL_TOPO_PPTT_H

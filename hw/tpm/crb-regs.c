@@ -17,7 +17,7 @@
 #define INTF_ID_VALUE           (1u | 1u << 4 | 3u << 11 | 1u << 14 | 1u << 17)
 #define VENDOR_IBM              0x1014
 
-static uint32_t *reg(CrbState *s, unsigned addr)
+static uint32_t *crb_reg(CrbState *s, unsigned addr)
 {
     return &s->regs[addr / 4];
 }
@@ -37,17 +37,17 @@ void crb_reset(CrbState *s, uint64_t base)
     uint64_t buffer = base + CRB_BUFFER;
 
     memset(s, 0, sizeof(*s));
-    *reg(s, CRB_LOC_STATE) = CRB_LOC_STATE_VALID |
-                             CRB_LOC_STATE_NOT_ESTABLISHED;
-    *reg(s, CRB_CTRL_STS) = CRB_STS_IDLE;
-    *reg(s, CRB_INTF_ID) = INTF_ID_VALUE;
-    *reg(s, CRB_INTF_ID2) = VENDOR_IBM;
-    *reg(s, CRB_CTRL_CMD_SIZE) = CRB_BUFFER_SIZE;
-    *reg(s, CRB_CTRL_CMD_LADDR) = buffer;
-    *reg(s, CRB_CTRL_CMD_HADDR) = buffer >> 32;
-    *reg(s, CRB_CTRL_RSP_SIZE) = CRB_BUFFER_SIZE;
-    *reg(s, CRB_CTRL_RSP_LADDR) = buffer;
-    *reg(s, CRB_CTRL_RSP_HADDR) = buffer >> 32;
+    *crb_reg(s, CRB_LOC_STATE) = CRB_LOC_STATE_VALID |
+                                 CRB_LOC_STATE_NOT_ESTABLISHED;
+    *crb_reg(s, CRB_CTRL_STS) = CRB_STS_IDLE;
+    *crb_reg(s, CRB_INTF_ID) = INTF_ID_VALUE;
+    *crb_reg(s, CRB_INTF_ID2) = VENDOR_IBM;
+    *crb_reg(s, CRB_CTRL_CMD_SIZE) = CRB_BUFFER_SIZE;
+    *crb_reg(s, CRB_CTRL_CMD_LADDR) = buffer;
+    *crb_reg(s, CRB_CTRL_CMD_HADDR) = buffer >> 32;
+    *crb_reg(s, CRB_CTRL_RSP_SIZE) = CRB_BUFFER_SIZE;
+    *crb_reg(s, CRB_CTRL_RSP_LADDR) = buffer;
+    *crb_reg(s, CRB_CTRL_RSP_HADDR) = buffer >> 32;
 }
 
 static bool locality_0(const CrbState *s)
@@ -61,11 +61,11 @@ static void locality_control(CrbState *s, uint32_t value)
 {
     /* Seizing and resetting "established" are not for locality 0 */
     if (value == LOC_CTRL_REQUEST) {
-        *reg(s, CRB_LOC_STS) = CRB_LOC_STS_GRANTED;
-        *reg(s, CRB_LOC_STATE) |= CRB_LOC_STATE_ASSIGNED;
+        *crb_reg(s, CRB_LOC_STS) = CRB_LOC_STS_GRANTED;
+        *crb_reg(s, CRB_LOC_STATE) |= CRB_LOC_STATE_ASSIGNED;
     } else if (value == LOC_CTRL_RELINQUISH) {
-        *reg(s, CRB_LOC_STS) &= ~CRB_LOC_STS_GRANTED;
-        *reg(s, CRB_LOC_STATE) &= ~CRB_LOC_STATE_ASSIGNED;
+        *crb_reg(s, CRB_LOC_STS) &= ~CRB_LOC_STS_GRANTED;
+        *crb_reg(s, CRB_LOC_STATE) &= ~CRB_LOC_STATE_ASSIGNED;
     }
 }
 
@@ -77,16 +77,16 @@ static CrbAction write_register(CrbState *s, unsigned addr, uint32_t value)
         break;
     case CRB_CTRL_REQ:
         if (value == CTRL_REQ_CMD_READY) {
-            *reg(s, CRB_CTRL_STS) &= ~CRB_STS_IDLE;
+            *crb_reg(s, CRB_CTRL_STS) &= ~CRB_STS_IDLE;
         } else if (value == CTRL_REQ_GO_IDLE) {
-            *reg(s, CRB_CTRL_STS) |= CRB_STS_IDLE;
+            *crb_reg(s, CRB_CTRL_STS) |= CRB_STS_IDLE;
         }
         break;
     case CRB_CTRL_CANCEL:
         return value == INVOKE && crb_busy(s) ? CRB_CANCEL : CRB_NONE;
     case CRB_CTRL_START:
         if (value == INVOKE && !crb_busy(s) && locality_0(s)) {
-            *reg(s, CRB_CTRL_START) = INVOKE;
+            *crb_reg(s, CRB_CTRL_START) = INVOKE;
             return CRB_START;
         }
         break;
@@ -125,23 +125,23 @@ unsigned crb_buffer_span(const CrbState *s, uint64_t addr, unsigned size,
 
 void crb_complete(CrbState *s, bool fatal)
 {
-    *reg(s, CRB_CTRL_START) = 0;
+    *crb_reg(s, CRB_CTRL_START) = 0;
     if (fatal) {
-        *reg(s, CRB_CTRL_STS) |= CRB_STS_FATAL;
+        *crb_reg(s, CRB_CTRL_STS) |= CRB_STS_FATAL;
     }
 }
 
 void crb_set_established(CrbState *s, bool established)
 {
     if (established) {
-        *reg(s, CRB_LOC_STATE) &= ~CRB_LOC_STATE_NOT_ESTABLISHED;
+        *crb_reg(s, CRB_LOC_STATE) &= ~CRB_LOC_STATE_NOT_ESTABLISHED;
     } else {
-        *reg(s, CRB_LOC_STATE) |= CRB_LOC_STATE_NOT_ESTABLISHED;
+        *crb_reg(s, CRB_LOC_STATE) |= CRB_LOC_STATE_NOT_ESTABLISHED;
     }
 }
 
 /* Bits that a guest or the TPM changes */
-static uint32_t changing(unsigned addr)
+static uint32_t changing_bits(unsigned addr)
 {
     switch (addr) {
     case CRB_LOC_STATE:
@@ -167,7 +167,7 @@ bool crb_check_incoming(const CrbState *s, uint64_t base, char *why,
     }
     crb_reset(&ours, base);
     for (addr = 0; addr < CRB_BUFFER; addr += 4) {
-        uint32_t fixed = ~changing(addr);
+        uint32_t fixed = ~changing_bits(addr);
 
         if ((crb_get(s, addr) & fixed) != (crb_get(&ours, addr) & fixed)) {
             snprintf(why, why_size, "incoming register 0x%x is 0x%" PRIx32

@@ -5,7 +5,7 @@
  * Copyright (C) 2026 nearmetal contributors
  *
  * TCG PC Client Platform TPM Profile for TPM 2.0, locality 0 only.  Pure: the
- * device publishes the registers and runs the commands.
+ * device publishes the registers and runs the commands, with the BQL held.
  */
 #ifndef NEARMETAL_CRB_REGS_H
 #define NEARMETAL_CRB_REGS_H

@@ -3,6 +3,8 @@
  * Memory that a guest reads as that of a device
  *
  * Copyright (C) 2026 nearmetal contributors
+ *
+ * Any thread, no lock: caches of one CPU are those of all.
  */
 #ifndef NEARMETAL_TPM_DCACHE_H
 #define NEARMETAL_TPM_DCACHE_H

@@ -5,7 +5,8 @@
  * Copyright (C) 2026 nearmetal contributors
  *
  * Pure POSIX: no QEMU headers.  Signals never end a wait, and a closed peer
- * never raises SIGPIPE.  The sockets may be blocking or not.
+ * never raises SIGPIPE.  The sockets may be blocking or not.  One thread at a
+ * time for each socket: the worker's.
  */
 
 #ifndef NEARMETAL_TPM_IO_H

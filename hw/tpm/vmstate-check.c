@@ -25,7 +25,7 @@ static bool in_range(const char *device, const char *field, unsigned value,
     return false;
 }
 
-static bool locality(const char *device, const char *field, uint8_t value)
+static bool valid_locality(const char *device, const char *field, uint8_t value)
 {
     return value == TPM_TIS_NO_LOCALITY ||
            in_range(device, field, value, TPM_TIS_NUM_LOCALITIES - 1);
@@ -53,9 +53,9 @@ int tpm_tis_check_incoming(TPMState *s, const char *name)
 
     /* A guest may have read one byte behind the end */
     if (!in_range(name, "rw_offset", s->rw_offset, sizeof(s->buffer) + 1) ||
-        !locality(name, "active_locty", s->active_locty) ||
-        !locality(name, "aborting_locty", s->aborting_locty) ||
-        !locality(name, "next_locty", s->next_locty)) {
+        !valid_locality(name, "active_locty", s->active_locty) ||
+        !valid_locality(name, "aborting_locty", s->aborting_locty) ||
+        !valid_locality(name, "next_locty", s->next_locty)) {
         return -EINVAL;
     }
     for (i = 0; i < TPM_TIS_NUM_LOCALITIES; i++) {

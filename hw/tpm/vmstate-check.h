@@ -5,7 +5,8 @@
  * Copyright (C) 2026 nearmetal contributors
  *
  * For .post_load: 0, or -EINVAL with the reason reported.  What a guest can
- * bring about by itself is repaired, not refused: its source is gone.
+ * bring about by itself is repaired, not refused: its source is gone.  In the
+ * thread that loads the devices, with the BQL held.
  */
 #ifndef NEARMETAL_TPM_VMSTATE_CHECK_H
 #define NEARMETAL_TPM_VMSTATE_CHECK_H

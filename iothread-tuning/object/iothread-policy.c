@@ -95,8 +95,13 @@ static void iothread_policy_set_kind(Object *obj, Visitor *v,
     iothread_policy_apply(IOTHREAD(obj), errp);
 }
 
+typedef struct IOThreadPolicyText {
+    const char *name;
+    const char *text;
+} IOThreadPolicyText;
+
 /* "-object iothread,help" shows them */
-static const struct { const char *name, *text; } iothread_policy_texts[] = {
+static const IOThreadPolicyText iothread_policy_texts[] = {
     { "poll-max-ns", "longest polling in ns, 0 to 1000000000, 0: never poll "
       "(default: 32768)" },
     { "poll-grow", "classic policy: factor by which the polling time grows, "

@@ -6,7 +6,8 @@
  *
  * What cannot be understood is an error where the agent would do what somebody
  * wanted to forbid: in a list of what is blocked.  Of a list of what is allowed
- * a name that is not understood allows nothing.  GLib only.
+ * a name that is not understood allows nothing.  GLib only;
+ * the agent has one thread.
  */
 #ifndef NEARMETAL_RPC_LIST_H
 #define NEARMETAL_RPC_LIST_H

@@ -11,7 +11,7 @@
  * The commands of all platforms, in order: an agent is built with those of its
  * own.  tests/guest/test-qemu-ga compares this with the schema.
  */
-static const char *const names[] = {
+static const char *const rpc_names[] = {
     "guest-exec",
     "guest-exec-status",
     "guest-file-close",
@@ -58,13 +58,13 @@ static const char *const names[] = {
     "guest-sync-delimited",
 };
 
-static int compare(const void *name, const void *entry)
+static int compare_rpc_name(const void *name, const void *entry)
 {
     return strcmp(name, *(const char *const *)entry);
 }
 
 gboolean rpc_name_known(const char *name)
 {
-    return bsearch(name, names, G_N_ELEMENTS(names), sizeof(names[0]),
-                   compare) != NULL;
+    return bsearch(name, rpc_names, G_N_ELEMENTS(rpc_names),
+                   sizeof(rpc_names[0]), compare_rpc_name) != NULL;
 }

@@ -2,7 +2,8 @@
 /*
  * Copyright (C) 2026 nearmetal contributors
  *
- * Is a block device of the host a disk, or a part of one?  GLib only.
+ * Is a block device of the host a disk, or a part of one?  GLib only, and
+ * any thread: it has no state.
  */
 #ifndef NEARMETAL_PART_OF_DISK_H
 #define NEARMETAL_PART_OF_DISK_H

@@ -21,7 +21,7 @@ typedef struct JsonDevice {
     QDict *set;             /* strings that replace properties in @opts */
 } JsonDevice;
 
-static GQueue recorded = G_QUEUE_INIT;          /* DeviceSet */
+static GQueue set_recorded = G_QUEUE_INIT;          /* DeviceSet */
 static GQueue json_devices = G_QUEUE_INIT;      /* JsonDevice */
 
 /*
@@ -47,7 +47,7 @@ bool device_set_record(const char *str, Error **errp)
     set->path = g_strndup(path, equals - path);
     set->value = g_strdup(equals + 1);
     loc_save(&set->loc);
-    g_queue_push_tail(&recorded, set);
+    g_queue_push_tail(&set_recorded, set);
     return true;
 }
 
@@ -157,7 +157,7 @@ bool device_set_resolve(Error **errp)
     DeviceSet *set;
     bool ok = true;
 
-    while (ok && (set = g_queue_pop_head(&recorded))) {
+    while (ok && (set = g_queue_pop_head(&set_recorded))) {
         loc_push_restore(&set->loc);
         ok = device_set_give(set, errp);
         loc_pop(&set->loc);

@@ -69,8 +69,8 @@ static void add_number(TuningList *list, IOThread *iothread, const char *name,
                known ? g_strdup_printf("%" PRId64, effective) : NULL);
 }
 
-static void add_policy(TuningList *list, IOThread *iothread, bool known,
-                       const PollParams *params)
+static void add_poll_policy(TuningList *list, IOThread *iothread, bool known,
+                            const PollParams *params)
 {
     IOThreadPollPolicy effective = (IOThreadPollPolicy)params->kind;
 
@@ -94,7 +94,7 @@ static void add_loop(TuningList *list, IOThread *iothread)
     add_number(list, iothread, "poll-max-ns", known, params.max_ns);
     add_number(list, iothread, "poll-grow", known, params.grow);
     add_number(list, iothread, "poll-shrink", known, params.shrink);
-    add_policy(list, iothread, known, &params);
+    add_poll_policy(list, iothread, known, &params);
     add_number(list, iothread, "aio-max-batch", ctx,
                ctx ? ctx->aio_max_batch : 0);
     add_number(list, iothread, "thread-pool-min", ctx,

@@ -9,7 +9,7 @@
 #include "monitor/monitor.h"
 #include "qapi/qapi-commands-tuning.h"
 
-static int widest(int least, const char *text)
+static int widest_of(int least, const char *text)
 {
     return MAX(least, text ? (int)strlen(text) : 1);
 }
@@ -24,10 +24,10 @@ void coroutine_fn hmp_info_tuning(Monitor *mon, const QDict *qdict)
         return;
     }
     for (l = list; l; l = l->next) {
-        object = widest(object, l->value->object);
-        setting = widest(setting, l->value->setting);
-        requested = widest(requested, l->value->requested);
-        effective = widest(effective, l->value->effective);
+        object = widest_of(object, l->value->object);
+        setting = widest_of(setting, l->value->setting);
+        requested = widest_of(requested, l->value->requested);
+        effective = widest_of(effective, l->value->effective);
     }
     monitor_printf(mon, "%-12s %-*s  %-*s  %-*s  %-*s  %-11s  %s\n", "AREA",
                    object, "OBJECT", setting, "SETTING", requested,

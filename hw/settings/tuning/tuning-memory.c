@@ -99,7 +99,8 @@ static void add_thp(TuningList *list, HostMemoryBackend *backend,
 }
 
 /* Pages that are on none of the nodes */
-static uint64_t astray(const HostMemoryBackend *backend, const Placement *area)
+static uint64_t pages_astray(const HostMemoryBackend *backend,
+                             const Placement *area)
 {
     uint64_t pages = 0;
 
@@ -125,7 +126,7 @@ static void add_nodes(TuningList *list, HostMemoryBackend *backend,
     char *policy = *area->policy ? g_strdup(area->policy) : NULL;
     TuningItem *item = tuning_add(list, TUNING_AREA_NUMA, OBJECT(backend),
                                   "policy", wanted_policy(backend), policy);
-    uint64_t pages = astray(backend, area);
+    uint64_t pages = pages_astray(backend, area);
 
     if (item->status == TUNING_STATUS_OK && pages &&
         backend->policy == HOST_MEM_POLICY_BIND) {

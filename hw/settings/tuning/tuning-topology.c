@@ -94,8 +94,9 @@ static char *cache_text(CpuTopologyLevel level, bool has_size, uint64_t size)
                     : g_strdup(name);
 }
 
-static void add_cache(TuningList *list, MachineState *ms,
-                      const CpuTopologyInfo *info, CacheLevelAndType kind)
+static void add_cache_setting(TuningList *list, MachineState *ms,
+                              const CpuTopologyInfo *info,
+                              CacheLevelAndType kind)
 {
     const TopoRequest *request = &ms->topology->request[kind];
     const char *untold = topology_cpuid_untold();
@@ -135,7 +136,7 @@ void tuning_topology(TuningList *list)
     info = qmp_query_cpu_topology(&error_abort);
     for (int kind = 0; kind < TOPO_KINDS; kind++) {
         if (ms->topology->request[kind].given) {
-            add_cache(list, ms, info, kind);
+            add_cache_setting(list, ms, info, kind);
         }
     }
     qapi_free_CpuTopologyInfo(info);

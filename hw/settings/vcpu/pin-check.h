@@ -2,7 +2,8 @@
 /*
  * Copyright (C) 2026 nearmetal contributors
  *
- * Does each vCPU have a host CPU of its own?  GLib only.
+ * Does each vCPU have a host CPU of its own?  GLib only, and any
+ * thread: it has no state.
  */
 #ifndef NEARMETAL_PIN_CHECK_H
 #define NEARMETAL_PIN_CHECK_H

@@ -27,7 +27,7 @@ static const HostCpusProperty vcpu_affinity = {
 };
 
 /* Of the one machine there is; NULL if nobody asked for anything */
-static VcpuAffinityList *wanted;
+static VcpuAffinityList *affinity_wanted;
 
 static VcpuAffinity *affinity_find(VcpuAffinityList *list, unsigned vcpu)
 {
@@ -46,7 +46,7 @@ static CPUState *thread_sharer(CPUState *cpu, bool asked)
 
     CPU_FOREACH(other) {
         if (other != cpu && other->thread == cpu->thread &&
-            (!asked || affinity_find(wanted, other->cpu_index))) {
+            (!asked || affinity_find(affinity_wanted, other->cpu_index))) {
             return other;
         }
     }
@@ -67,12 +67,12 @@ static bool set_affinity(const HostCpusProperty *property, CPUState *cpu,
 
 static void affinity_remember(unsigned vcpu, uint16List *list)
 {
-    VcpuAffinity *affinity = affinity_find(wanted, vcpu);
+    VcpuAffinity *affinity = affinity_find(affinity_wanted, vcpu);
 
     if (!affinity) {
         affinity = g_new0(VcpuAffinity, 1);
         affinity->vcpu = vcpu;
-        QAPI_LIST_PREPEND(wanted, affinity);
+        QAPI_LIST_PREPEND(affinity_wanted, affinity);
     }
     qapi_free_uint16List(affinity->host_cpus);
     affinity->host_cpus = list;
@@ -173,14 +173,14 @@ static void set_vcpu_affinity(Object *obj, Visitor *v, const char *name,
         qapi_free_VcpuAffinityList(list);
         return;
     }
-    qapi_free_VcpuAffinityList(wanted);
-    wanted = list;
+    qapi_free_VcpuAffinityList(affinity_wanted);
+    affinity_wanted = list;
 }
 
 static void get_vcpu_affinity(Object *obj, Visitor *v, const char *name,
                               void *opaque, Error **errp)
 {
-    visit_type_VcpuAffinityList(v, name, &wanted, errp);
+    visit_type_VcpuAffinityList(v, name, &affinity_wanted, errp);
 }
 
 void vcpu_affinity_class_init(ObjectClass *oc)
@@ -196,7 +196,7 @@ void vcpu_affinity_class_init(ObjectClass *oc)
 bool vcpu_affinity_start(MachineState *machine, Error **errp)
 {
     vcpu_pinning_expect();
-    return check_range(machine, wanted, errp);
+    return check_range(machine, affinity_wanted, errp);
 }
 
 /* Pinned to its thread, an earlier vCPU would drag this one along */
@@ -227,7 +227,8 @@ static bool pin_started(CPUState *cpu, const uint16List *list, Error **errp)
 
 void vcpu_affinity_started(CPUState *cpu)
 {
-    const VcpuAffinity *affinity = affinity_find(wanted, cpu->cpu_index);
+    const VcpuAffinity *affinity = affinity_find(affinity_wanted,
+                                                 cpu->cpu_index);
     Error *err = NULL;
 
     /* Not of the class, so that models of CPUs are described as ever */
@@ -264,7 +265,8 @@ bool vcpu_affinity_info(CPUState *cpu, uint16List **cpus)
 
 const uint16List *vcpu_affinity_requested(CPUState *cpu)
 {
-    const VcpuAffinity *affinity = affinity_find(wanted, cpu->cpu_index);
+    const VcpuAffinity *affinity = affinity_find(affinity_wanted,
+                                                 cpu->cpu_index);
 
     return affinity ? affinity->host_cpus : NULL;
 }
