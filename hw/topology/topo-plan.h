@@ -4,9 +4,9 @@
  *
  * Copyright (C) 2026 nearmetal contributors
  *
- * Pure logic, GLib only: any thread.  One tree is planned for a machine; the writers of
- * ACPI tables (topo-pptt.h) and of the device tree (topo-dt.h) and the query
- * all read it, so that they cannot disagree.
+ * Pure logic, GLib only: any thread.  One tree is planned for a machine; the
+ * writers of ACPI tables (topo-pptt.h) and of the device tree (topo-dt.h) and
+ * the query all read it, so that they cannot disagree.
  */
 
 #ifndef NEARMETAL_TOPO_PLAN_H
