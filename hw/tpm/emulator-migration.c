@@ -345,13 +345,8 @@ static bool emulator_blobs_fit(void *opaque, int version_id)
     return true;
 }
 
-#define VMSTATE_TPM_BLOB(n)                                                 \
-    VMSTATE_UINT32(blobs[n].flags, TPMEmulator),                            \
-    VMSTATE_UINT32(blobs[n].size, TPMEmulator),                             \
-    VMSTATE_VALIDATE("size of a part of the TPM's state",                   \
-                     emulator_blobs_fit),                                   \
-    VMSTATE_VBUFFER_ALLOC_UINT32(blobs[n].data, TPMEmulator, 0, 0,          \
-                                 blobs[n].size)
+#define BLOBS_FIT \
+    VMSTATE_VALIDATE("size of a part of the TPM's state", emulator_blobs_fit)
 
 /* Same bytes as upstream's, which checks no size */
 static const VMStateDescription vmstate_tpm_emulator = {
@@ -361,9 +356,21 @@ static const VMStateDescription vmstate_tpm_emulator = {
     .pre_load = tpm_emulator_pre_load,
     .post_load = tpm_emulator_post_load,
     .fields = (const VMStateField[]) {
-        VMSTATE_TPM_BLOB(0),
-        VMSTATE_TPM_BLOB(1),
-        VMSTATE_TPM_BLOB(2),
+        VMSTATE_UINT32(blobs[0].flags, TPMEmulator),
+        VMSTATE_UINT32(blobs[0].size, TPMEmulator),
+        BLOBS_FIT,
+        VMSTATE_VBUFFER_ALLOC_UINT32(blobs[0].data, TPMEmulator, 0, 0,
+                                     blobs[0].size),
+        VMSTATE_UINT32(blobs[1].flags, TPMEmulator),
+        VMSTATE_UINT32(blobs[1].size, TPMEmulator),
+        BLOBS_FIT,
+        VMSTATE_VBUFFER_ALLOC_UINT32(blobs[1].data, TPMEmulator, 0, 0,
+                                     blobs[1].size),
+        VMSTATE_UINT32(blobs[2].flags, TPMEmulator),
+        VMSTATE_UINT32(blobs[2].size, TPMEmulator),
+        BLOBS_FIT,
+        VMSTATE_VBUFFER_ALLOC_UINT32(blobs[2].data, TPMEmulator, 0, 0,
+                                     blobs[2].size),
         VMSTATE_END_OF_LIST()
     }
 };

@@ -361,6 +361,36 @@ static void test_cancelled(gconstpointer front)
     stop(&s);
 }
 
+static void job_verb(Shot *s, const char *verb)
+{
+    qtest_qmp_assert_success(s->r->qts, "{ 'execute': %s, 'arguments': { "
+                             "'id': 'shot' } }", verb);
+}
+
+/* A job that is paused while it waits does not go on when the TPM does */
+static void test_paused(gconstpointer front)
+{
+    g_autofree char *error = NULL;
+    char *none = NULL;
+    Shot s;
+
+    start(&s, front, TPM_PATIENT);
+    frozen(&s, "snapshot-save");
+    job_verb(&s, "job-pause");
+    tpm_fake_freeze(s.r->fake, false);
+    for (int i = 0; i < 20; i++) {
+        g_autofree char *state = job_state(s.r, "shot", &none);
+
+        g_assert_cmpstr(state, ==, "paused");
+        g_usleep(PAUSE_US);
+    }
+    job_verb(&s, "job-resume");
+    error = job_end(s.r, "shot");
+    g_assert_cmpstr(error, ==, NULL);
+    good_as_before(&s);
+    stop(&s);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -371,6 +401,7 @@ int main(int argc, char **argv)
     qtest_add_data_func("tpm-snapshot/together", tpm_fronts(), test_together);
     qtest_add_data_func("tpm-snapshot/cancelled", tpm_fronts(),
                         test_cancelled);
+    qtest_add_data_func("tpm-snapshot/paused", tpm_fronts(), test_paused);
     qtest_add_data_func("tpm-snapshot/cancelled-at-once", tpm_fronts(),
                         test_cancelled_at_once);
     return g_test_run();

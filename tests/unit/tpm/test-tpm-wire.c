@@ -46,7 +46,7 @@ static void test_command(void)
 
 static void test_response(void)
 {
-    /* Those that do not fit anywhere have a size, too: they are read and dropped */
+    /* What fits nowhere has a size, too: it is read and dropped */
     static const struct {
         uint32_t size;
         size_t want;
