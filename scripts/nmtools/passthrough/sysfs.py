@@ -9,7 +9,7 @@ import struct
 import tarfile
 from dataclasses import dataclass, field
 
-from . import ToolError
+from .. import ToolError
 
 DEVICES = os.path.join('bus', 'pci', 'devices')
 FILES = ('config', 'resource', 'vendor', 'device', 'class', 'numa_node')

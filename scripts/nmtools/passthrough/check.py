@@ -10,7 +10,9 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
-from . import ToolError, WrongArgument, command, msixreport, pcisysfs
+from .. import ToolError, WrongArgument, command
+from . import sysfs as pci
+from .report import print_device, print_table, to_paste
 
 PROGRAM = 'msix-check'
 HELP = '''Usage: scripts/msix-check [BDF] [OPTION]...
@@ -79,7 +81,7 @@ def complain(text):
 def page_size(text):
     match = re.fullmatch('([0-9]{1,7})([kK]?)', text)
     size = int(match[1]) * (1024 if match[2] else 1) if match else 0
-    if not pcisysfs.valid_page_size(size):
+    if not pci.valid_page_size(size):
         usage(f"--page-size '{text}' is no power of two from 4096 to 1048576")
     return size
 
@@ -105,7 +107,7 @@ def parse(arguments):
             usage(f'--{name} needs a value')
     if len(rest) > 1:
         usage(f"more than one device: '{rest[1]}'")
-    address = pcisysfs.address(rest[0]) if rest else None
+    address = pci.address(rest[0]) if rest else None
     if rest and not address:
         usage(f"'{rest[0]}' is no PCI address; write it as 0000:01:00.0 or "
               '01:00.0')
@@ -126,14 +128,14 @@ class Check:
         self.json = 'json' in options
         self._shared = 'shared' in options
         self._request = check_request(options.get('request', 'auto'))
-        self.sysfs = pcisysfs.Sysfs(options.get('sysfs', '/sys'))
+        self.sysfs = pci.Sysfs(options.get('sysfs', '/sys'))
         self.host = self.sysfs.host(
-            pcisysfs.Host(os.sysconf('SC_PAGE_SIZE'), kernel_maps_table()))
+            pci.Host(os.sysconf('SC_PAGE_SIZE'), kernel_maps_table()))
         if 'page-size' in options:
             self.host.page_size = page_size(options['page-size'])
         if 'not-mappable' in options:
             self.host.mappable = False
-        self._names = pcisysfs.Names(options.get('pci-ids'))
+        self._names = pci.Names(options.get('pci-ids'))
 
     def addresses(self):
         try:
@@ -198,7 +200,7 @@ class Check:
                        'bar-size': plan.bar_size,
                        'table': area(plan.bar, plan.table, 'table'),
                        'pba': area(plan.bar, plan.pba, 'pba')}
-            texts = msixreport.to_paste(report)
+            texts = to_paste(report)
             report |= {name: texts[name] for name in ('qemu', 'libvirt')}
         return report
 
@@ -223,7 +225,7 @@ def check_one(check, address):
     if check.json:
         print(json.dumps(report, indent=2))
     else:
-        msixreport.print_device(report)
+        print_device(report)
     if report['verdict'] != 'impossible':
         return 0
     complain(f"{address}: {report['reason']}")
@@ -235,7 +237,7 @@ def check_all(check):
     for address in check.addresses():
         try:
             device = check.device(address)
-        except pcisysfs.Hidden:
+        except pci.Hidden:
             hidden += 1
         except ToolError as error:
             complain(str(error))
@@ -250,7 +252,7 @@ def check_all(check):
     if check.json:
         print(json.dumps(reports, indent=2))
     elif reports:
-        msixreport.print_table(reports)
+        print_table(reports)
     elif not (hidden or failed):
         print('no NVMe device, and none with MSI-X')
     return int(bool(hidden or failed))
@@ -262,7 +264,7 @@ def save(check, file):
     for address in addresses:
         try:
             check.device(address)
-        except pcisysfs.Hidden:
+        except pci.Hidden:
             raise ToolError(f'--save: only root can read all of {address}: '
                             'run this as root') from None
         except ToolError:
