@@ -220,7 +220,8 @@ bool host_cpus_get(QemuThread *thread, uint16List **list)
     }
     *list = NULL;
     for (unsigned long cpu = find_first_bit(cpus, HOST_CPUS_MAX);
-         cpu < HOST_CPUS_MAX; cpu = find_next_bit(cpus, HOST_CPUS_MAX, cpu + 1)) {
+         cpu < HOST_CPUS_MAX;
+         cpu = find_next_bit(cpus, HOST_CPUS_MAX, cpu + 1)) {
         QAPI_LIST_APPEND(list, cpu);
     }
     return true;

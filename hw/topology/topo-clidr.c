@@ -29,7 +29,8 @@ static TopoGeometry decode_ccsidr(uint64_t value, bool ccidx)
 {
     TopoGeometry g = { .line = 16u << clidr_field(value, 0, 3) };
     uint64_t ways = clidr_field(value, 3, ccidx ? 21 : 10) + 1;
-    uint64_t sets = (ccidx ? clidr_field(value, 32, 24) : clidr_field(value, 13, 15)) + 1;
+    uint64_t sets = (ccidx ? clidr_field(value, 32, 24)
+                           : clidr_field(value, 13, 15)) + 1;
 
     if (sets > 1) {
         g.ways = ways;

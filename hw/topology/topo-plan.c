@@ -102,8 +102,8 @@ static bool check_order(const TopoShape *shape, TopoKind inner_kind,
 }
 
 /* @level where it is named, else @preferred as far as the others allow */
-static TopoLevel choose_level(TopoLevel level, TopoLevel preferred, TopoLevel low,
-                        TopoLevel high)
+static TopoLevel choose_level(TopoLevel level, TopoLevel preferred,
+                              TopoLevel low, TopoLevel high)
 {
     if (level != TOPO_DEFAULT) {
         return level;

@@ -86,7 +86,7 @@ static void append_cache(GByteArray *table, const TopoCache *cache,
     pptt_append(table, CACHE_SIZE, 1);
     pptt_append(table, 0, 2);                            /* reserved */
     pptt_append(table, flags, 4);
-    pptt_append(table, next, 4);                         /* next level of cache */
+    pptt_append(table, next, 4);                    /* next level of cache */
     pptt_append(table, flags & FLAG_SIZE ? g->size : 0, 4);
     pptt_append(table, g->sets, 4);
     pptt_append(table, flags & FLAG_WAYS ? g->ways : 0, 1);

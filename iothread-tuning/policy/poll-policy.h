@@ -75,9 +75,9 @@ typedef struct PollHandler {
 } PollHandler;
 
 /*
- * A handler that is removed and comes back, as all do when a disk is drained, is
- * a new PollHandler.  Predictors find it again by its @source, which therefore
- * never is that of another one, not even after it has gone for good.
+ * A handler that is removed and comes back, as all do when a disk is drained,
+ * is a new PollHandler.  Predictors find it again by its @source, which
+ * therefore never is that of another one, not even after it has gone for good.
  */
 
 /* What became of one wait */

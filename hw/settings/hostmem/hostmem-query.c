@@ -116,7 +116,8 @@ static MemdevPlacement *placement_to_qapi(const Placement *area)
 
 bool coroutine_fn hostmem_query_placement(MemdevList *list, Error **errp)
 {
-    g_autoptr(GPtrArray) backends = g_ptr_array_new_with_free_func(object_unref);
+    g_autoptr(GPtrArray) backends =
+        g_ptr_array_new_with_free_func(object_unref);
     g_autofree Placement *areas = NULL;
     g_autofree char *error = NULL;
     unsigned i = 0;

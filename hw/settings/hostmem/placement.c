@@ -53,7 +53,8 @@ static void add_policy(Placement *area, const char *words)
 void placement_numa_maps(Placement *list, unsigned n, const char *line)
 {
     char *word;
-    Placement *area = placement_find(list, n, g_ascii_strtoull(line, &word, 16));
+    Placement *area = placement_find(list, n,
+                                     g_ascii_strtoull(line, &word, 16));
 
     if (!area || word == line) {
         return;

@@ -152,7 +152,8 @@ static void add_reason(TuningItemList *items, const char *error)
 
 bool coroutine_fn tuning_memory(TuningList *list, Error **errp)
 {
-    g_autoptr(GPtrArray) backends = g_ptr_array_new_with_free_func(object_unref);
+    g_autoptr(GPtrArray) backends =
+        g_ptr_array_new_with_free_func(object_unref);
     g_autofree Wanted *wanted = NULL;
     g_autofree Placement *areas = NULL;
     g_autofree char *error = NULL;

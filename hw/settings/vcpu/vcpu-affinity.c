@@ -39,7 +39,7 @@ static VcpuAffinity *affinity_find(VcpuAffinityList *list, unsigned vcpu)
     return NULL;
 }
 
-/* Another vCPU, one that somebody asked for, of the same thread: TCG has that */
+/* Another vCPU of the same thread, that somebody asked for: TCG has that */
 static CPUState *thread_sharer(CPUState *cpu, bool asked)
 {
     CPUState *other;
