@@ -175,6 +175,8 @@ class Machine(Emulator):
                 break
             self.check()
             if time.monotonic() > end:
+                # If QEMU does not answer either, it is QEMU that hangs
+                self.cmd('query-status')
                 raise ToolError(f"the guest did not answer '{line}' within "
                                 f'{deadline} seconds', self.console.tail())
         words = answer.split()
