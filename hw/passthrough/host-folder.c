@@ -5,13 +5,7 @@
  * Copyright (C) 2026 nearmetal contributors
  */
 
-#ifdef NATIVE_UNIT_TEST
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#else
 #include "qemu/osdep.h"
-#endif
 #include <sys/sysmacros.h>
 #include "host-folder.h"
 

@@ -5,14 +5,7 @@
  * Copyright (C) 2026 nearmetal contributors
  */
 
-#ifdef NATIVE_UNIT_TEST
-#include <glib.h>
-#include <inttypes.h>
-#include <stdbool.h>
-#include <string.h>
-#else
 #include "qemu/osdep.h"
-#endif
 #include "msix-layout.h"
 
 #define GIB (1ULL << 30)

@@ -5,9 +5,7 @@
  * Copyright (C) 2026 nearmetal contributors
  */
 
-#ifndef NATIVE_UNIT_TEST
 #include "qemu/osdep.h"
-#endif
 #include "numa-plan.h"
 
 #define WORD_BITS (8 * sizeof(unsigned long))

@@ -5,10 +5,7 @@
  * Copyright (C) 2026 nearmetal contributors
  */
 
-#ifndef NATIVE_UNIT_TEST
 #include "qemu/osdep.h"
-#endif
-#include <string.h>
 #include "topo-clidr.h"
 
 /* Ctype fields of CLIDR (Arm ARM, D19.2.27) */

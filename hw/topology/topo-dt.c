@@ -7,9 +7,7 @@
  * The properties are those of the Devicetree Specification, 3.8 and 3.9.
  */
 
-#ifndef NATIVE_UNIT_TEST
 #include "qemu/osdep.h"
-#endif
 #include <libfdt.h>
 #include "topo-dt.h"
 

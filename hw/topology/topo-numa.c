@@ -5,9 +5,7 @@
  * Copyright (C) 2026 nearmetal contributors
  */
 
-#ifndef NATIVE_UNIT_TEST
 #include "qemu/osdep.h"
-#endif
 #include "topo-numa.h"
 
 unsigned topo_numa_node(const TopoShape *shape, unsigned nodes, unsigned cpu)

@@ -5,10 +5,7 @@
  * Copyright (C) 2026 nearmetal contributors
  */
 
-#ifndef NATIVE_UNIT_TEST
 #include "qemu/osdep.h"
-#endif
-#include <inttypes.h>
 #include "topo-plan.h"
 
 /* Limits of the formats: PPTT has 8 bits for ways, 32 for a size */

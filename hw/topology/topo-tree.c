@@ -5,9 +5,7 @@
  * Copyright (C) 2026 nearmetal contributors
  */
 
-#ifndef NATIVE_UNIT_TEST
 #include "qemu/osdep.h"
-#endif
 #include "topo-plan.h"
 
 static unsigned at_least_one(unsigned count)

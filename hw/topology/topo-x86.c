@@ -5,9 +5,7 @@
  * Copyright (C) 2026 nearmetal contributors
  */
 
-#ifndef NATIVE_UNIT_TEST
 #include "qemu/osdep.h"
-#endif
 #include "topo-x86.h"
 
 bool topo_x86_modules(unsigned clusters, unsigned modules, unsigned *out,

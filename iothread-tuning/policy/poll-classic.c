@@ -7,10 +7,7 @@
  * the loop polls for the longest of them.  The same sequence of events must
  * give the same times as there, wasteful or not.
  */
-#ifndef NATIVE_UNIT_TEST
 #include "qemu/osdep.h"
-#endif
-#include <glib.h>
 #include "iothread-tuning/policy/poll-policy-int.h"
 
 #define CLASSIC_START_NS    4000

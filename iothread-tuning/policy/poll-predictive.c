@@ -10,10 +10,7 @@
  * the gaps that followed its events, and from time to time a plan is made from
  * it: poll, sleep, poll again, block, see poll-plan.h.
  */
-#ifndef NATIVE_UNIT_TEST
 #include "qemu/osdep.h"
-#endif
-#include <glib.h>
 #include "iothread-tuning/policy/poll-plan.h"
 #include "iothread-tuning/policy/poll-policy-int.h"
 

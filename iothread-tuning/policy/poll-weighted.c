@@ -10,10 +10,7 @@
  * its own, a device and its guest, which take turns, would drive each other's
  * estimate beyond poll-max-ns although each of them is in time.
  */
-#ifndef NATIVE_UNIT_TEST
 #include "qemu/osdep.h"
-#endif
-#include <glib.h>
 #include "iothread-tuning/policy/poll-policy-int.h"
 
 /* Handlers of the latest so many events are taken to be active */

@@ -1,13 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 nearmetal contributors */
-#ifndef NATIVE_UNIT_TEST
 #include "qemu/osdep.h"
-#else
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#endif
 #include "placement.h"
 
 static Placement *placement_find(Placement *list, unsigned n, guint64 start)

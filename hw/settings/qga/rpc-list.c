@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 nearmetal contributors */
-#ifndef NATIVE_UNIT_TEST
 #include "qemu/osdep.h"
-#endif
-#include <string.h>
 #include "rpc-list.h"
 
 #define SEPARATORS ",; \t\r\n"

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Copyright (C) 2026 nearmetal contributors */
-#ifndef NATIVE_UNIT_TEST
 #include "qemu/osdep.h"
-#endif
 #include "pin-check.h"
 
 /* Those vCPUs that may run on several host CPUs, or else on @cpu only */

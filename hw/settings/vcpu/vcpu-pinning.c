@@ -56,9 +56,9 @@ static void warn_unless_pinned(void)
     }
     text = pin_check((VcpuPin *)pins->data, pins->len);
     if (hint && text) {
-        warn_report(HINT " tells the guest that each vCPU has a host CPU of its "
-                    "own, but %s; pin each vCPU to a host CPU that nothing "
-                    "else uses", text);
+        warn_report(HINT " tells the guest that each vCPU has a host CPU of "
+                    "its own, but %s; pin each vCPU to a host CPU that "
+                    "nothing else uses", text);
     }
 }
 

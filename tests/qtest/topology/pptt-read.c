@@ -5,9 +5,7 @@
  * What a Processor Properties Topology Table says, read as Linux reads it
  */
 
-#ifndef NATIVE_UNIT_TEST
 #include "qemu/osdep.h"
-#endif
 #include "pptt-read.h"
 
 #define HEADER 36

@@ -84,7 +84,8 @@ static void test_start_reasons(void)
     bool est;
 
     g_assert_false(tpm_link_start(&r->l, &size, true, 0, &est, in_ms(FAR)));
-    g_assert_cmpstr(r->l.reason, ==, "TPM result for CMD_INIT: 0x9 operation failed");
+    g_assert_cmpstr(r->l.reason, ==,
+                    "TPM result for CMD_INIT: 0x9 operation failed");
     g_assert_cmpint(r->l.result, ==, 9);
     g_assert_true(tpm_link_in_step(&r->l));
     g_assert_false(tpm_link_start(&r->l, &size, true, 0, &est, in_ms(SHORT)));
