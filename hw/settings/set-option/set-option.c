@@ -5,23 +5,16 @@
 #include "qapi/string-input-visitor.h"
 #include "qapi/visitor-impl.h"
 #include "qemu/config-file.h"
-#include "qemu/error-report.h"
 #include "qemu/option.h"
 #include "hw/nearmetal/settings/set-option/set-option.h"
-
-/* Until device_set_resolve() */
-typedef struct DeviceSet {
-    char *path;             /* "ID.PROPERTY" */
-    char *value;
-    Location loc;           /* of the -set */
-} DeviceSet;
+#include "hw/nearmetal/settings/set-option/set-record.h"
 
 typedef struct JsonDevice {
     QDict *opts;            /* its -device option */
     QDict *set;             /* strings that replace properties in @opts */
 } JsonDevice;
 
-static GQueue set_recorded = G_QUEUE_INIT;          /* DeviceSet */
+static GQueue set_recorded = G_QUEUE_INIT;          /* until it is given */
 static GQueue json_devices = G_QUEUE_INIT;      /* JsonDevice */
 
 /*
@@ -34,21 +27,7 @@ static const char *const before_device[] = {
 
 bool device_set_record(const char *str, Error **errp)
 {
-    const char *path = strchr(str, '.') + 1;
-    const char *equals = strchr(path, '=');
-    const char *dot = strchr(path, '.');
-    DeviceSet *set;
-
-    if (!equals || !dot || dot == path || dot + 1 >= equals) {
-        error_setg(errp, "can't parse: \"%s\"", str);
-        return false;
-    }
-    set = g_new0(DeviceSet, 1);
-    set->path = g_strndup(path, equals - path);
-    set->value = g_strdup(equals + 1);
-    loc_save(&set->loc);
-    g_queue_push_tail(&set_recorded, set);
-    return true;
+    return set_record_add(&set_recorded, str, errp);
 }
 
 void device_set_add_json(QDict *opts)
@@ -119,24 +98,24 @@ static size_t device_set_id_length(const char *path)
     return 0;
 }
 
-static bool device_set_give(const DeviceSet *set, Error **errp)
+static bool device_set_give(const char *path, const char *value, Error **errp)
 {
-    size_t len = device_set_id_length(set->path);
-    const char *prop = set->path + len + 1;
+    size_t len = device_set_id_length(path);
+    const char *prop = path + len + 1;
     g_autofree char *id = NULL;
     QemuOpts *opts;
 
     if (!len) {
         error_setg(errp, "there is no device \"%.*s\" defined",
-                   (int)(strchr(set->path, '.') - set->path), set->path);
+                   (int)(strchr(path, '.') - path), path);
         return false;
     }
-    id = g_strndup(set->path, len);
+    id = g_strndup(path, len);
     opts = find_device_opts(id);
     if (opts) {
-        return qemu_opt_set(opts, prop, set->value, errp);
+        return qemu_opt_set(opts, prop, value, errp);
     }
-    qdict_put_str(find_json_device(id)->set, prop, set->value);
+    qdict_put_str(find_json_device(id)->set, prop, value);
     return true;
 }
 
@@ -154,17 +133,8 @@ static void json_device_early(JsonDevice *dev)
 
 bool device_set_resolve(Error **errp)
 {
-    DeviceSet *set;
-    bool ok = true;
+    bool ok = set_record_give(&set_recorded, device_set_give, errp);
 
-    while (ok && (set = g_queue_pop_head(&set_recorded))) {
-        loc_push_restore(&set->loc);
-        ok = device_set_give(set, errp);
-        loc_pop(&set->loc);
-        g_free(set->path);
-        g_free(set->value);
-        g_free(set);
-    }
     /* All of them first: this may change an ID */
     for (GList *l = json_devices.head; l && ok; l = l->next) {
         json_device_early(l->data);

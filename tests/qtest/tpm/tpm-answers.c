@@ -327,7 +327,8 @@ static const TpmAnswer *look(const TpmAnswer *a, unsigned n, TpmAt at,
         if (a[i].at != at || a[i].cmd != cmd || order > 0) {
             continue;
         }
-        if (!order || (!exact && (!best || strcmp(a[i].body, best->body) > 0))) {
+        if (!order ||
+            (!exact && (!best || strcmp(a[i].body, best->body) > 0))) {
             best = &a[i];
         }
     }

@@ -264,7 +264,7 @@ int main(int argc, char **argv)
     qtest_add_func("tpm-ppi/page", test_page);
     qtest_add_func("tpm-ppi/wipe", test_wipe);
     if (!tpm_on_arm()) {
-        /* Without firmware, virt has no slots for DIMMs; the wipe is the same */
+        /* Without firmware, virt has no slots for DIMMs; the wipe is one */
         qtest_add_func("tpm-ppi/kept", test_kept);
     }
     if (tpm_on_arm()) {
