@@ -12,11 +12,19 @@ NM_CACHE=${NEARMETAL_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/nearmetal}
 NM_PYTHON=/usr/bin/python3
 NM_TARGETS=x86_64-softmmu,aarch64-softmmu
 NM_BASE_DEFAULT=${NEARMETAL_BASE:-10.0}
+NM_FEATURES_DEFAULT=${NEARMETAL_FEATURES:-lean}
+# Those that packages are made for
+NM_RELEASES='bookworm trixie'
 # The base that patches/common is written from: others have copies of what differs
 NM_BASE_COMMON=10.0
 # Where distributions keep guest firmware: Debian's source has next to none
 NM_FIRMWARE='/usr/share/seabios /usr/share/qemu /usr/lib/ipxe/qemu
 /usr/share/OVMF /usr/share/ovmf /usr/share/AAVMF /usr/share/qemu-efi-aarch64'
+# Fedora, RHEL (qemu-kvm) and openEuler (all in qemu)
+[ -e /etc/debian_version ] || NM_FIRMWARE='/usr/share/qemu-firmware
+/usr/share/ipxe/qemu /usr/share/seavgabios /usr/share/seabios /usr/share/qemu
+/usr/share/qemu-kvm /usr/share/edk2/ovmf /usr/share/edk2/aarch64'
+NM_OS_RELEASE=${NEARMETAL_OS_RELEASE:-/etc/os-release}
 
 # A caller's git environment (hooks set it) must not leak into our trees
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_PREFIX
@@ -83,6 +91,25 @@ need_count() {
 
 have() {
     command -v "$1" >/dev/null 2>&1
+}
+
+# package_manager: the one that scripts/setup installs with: apt, dnf or none
+package_manager() {
+    if have apt-get && have dpkg-query; then
+        echo apt
+    elif have dnf && have rpm; then
+        echo dnf
+    else
+        echo none
+    fi
+}
+
+# need_apt WHAT REMEDY...: stops on a system without apt; WHAT is possible with it
+need_apt() {
+    have apt-get && return 0
+    nm_what=$1
+    shift
+    die "$nm_what on a Debian system only, and there is no apt-get here; $*"
 }
 
 # setup_wanted: may a script look for packages, and install them?
@@ -165,10 +192,22 @@ load_base() {
     done
     NM_BUILD=$NM_ROOT/build/$1
     NM_TREE=$NM_BUILD/tree
-    NM_OBJ=$NM_BUILD/obj
+    load_features "$NM_FEATURES_DEFAULT"
     NM_SERIES=$NM_ROOT/patches/series.$1
     NM_RECORD=$NM_BUILD/source
     NM_DOWNLOADS=$NM_CACHE/source
+}
+
+# load_features NAME: what QEMU is built with, lean or as the distribution has it;
+# sets where it is built
+load_features() {
+    NM_FEATURES=$1
+    case $1 in
+    lean) NM_PLACE=$NM_BUILD ;;
+    distribution) NM_PLACE=$NM_BUILD/distribution ;;
+    *) usage_error "--features is lean or distribution, not '$1'" ;;
+    esac
+    NM_OBJ=$NM_PLACE/obj
 }
 
 known_bases() {
@@ -190,6 +229,126 @@ version_in_series() {
 # record_get KEY: a value fetch left in the build folder
 record_get() {
     [ ! -f "$NM_RECORD" ] || sed -n "s/^$1=//p" "$NM_RECORD"
+}
+
+# release_version: of nearmetal
+release_version() {
+    head -n 1 "$NM_ROOT/VERSION"
+}
+
+# in_git: is this a checkout? An unpacked release may lie within another one.
+in_git() {
+    [ -e "$NM_ROOT/.git" ] && nm_git -C "$NM_ROOT" rev-parse -q --verify HEAD \
+        >/dev/null 2>&1
+}
+
+# archive_get KEY: what git wrote into a source tarball (.release); nothing in a
+# checkout
+archive_get() {
+    sed -n "s/^$1=\\([^\$]*\\)\$/\\1/p" "$NM_ROOT/.release" 2>/dev/null || true
+}
+
+# news_heading: "VERSION, DATE" of the newest release in NEWS.md
+news_heading() {
+    sed -n 's/^## //p' "$NM_ROOT/NEWS.md" 2>/dev/null | head -n 1
+}
+
+# news_dated: does NEWS.md say when this version was released?
+news_dated() {
+    news_heading | grep -qx "$(release_version | sed 's/\./\\./g'), [0-9-]\{10\}"
+}
+
+# tag_commit: the commit that is tagged as this version, if any is
+tag_commit() {
+    nm_git -C "$NM_ROOT" rev-parse -q --verify \
+        "refs/tags/nearmetal-$(release_version)^{commit}" 2>/dev/null || true
+}
+
+# is_release: is this a release, or what is to become one? That is a commit whose
+# NEWS.md has the date; once there is a tag, the one that it names.
+is_release() {
+    news_dated || return 1
+    in_git || return 0
+    nm_tagged=$(tag_commit)
+    [ -z "$nm_tagged" ] ||
+        [ "$nm_tagged" = "$(nm_git -C "$NM_ROOT" rev-parse HEAD)" ]
+}
+
+# package_version: that of a release is its own; before it, commits count. A build of a
+# package's source, where there is no repository, is told it.
+package_version() {
+    [ -z "${NEARMETAL_VERSION:-}" ] || {
+        printf '%s\n' "$NEARMETAL_VERSION"
+        return
+    }
+    nm_version=$(release_version)
+    is_release || {
+        nm_count=0
+        ! in_git || nm_count=$(nm_git -C "$NM_ROOT" rev-list --count HEAD)
+        nm_version=$nm_version~$nm_count.$(release_commit)
+    }
+    printf '%s\n' "$nm_version"
+}
+
+# deployed_version: what a QEMU for deployment says it is, always with its commit, so
+# that modules of another one are not loaded
+deployed_version() {
+    nm_shown=$(package_version)
+    case $nm_shown in
+    *"$(release_commit)"*) printf '%s\n' "$nm_shown" ;;
+    *) printf '%s %s\n' "$nm_shown" "$(release_commit)" ;;
+    esac
+}
+
+# release_commit: what is built, with a plus if it was changed since
+release_commit() {
+    [ -z "${NEARMETAL_COMMIT:-}" ] || {
+        printf '%s\n' "$NEARMETAL_COMMIT"
+        return
+    }
+    if in_git; then
+        nm_commit=$(nm_git -C "$NM_ROOT" rev-parse --short=12 HEAD)
+        [ -z "$(nm_git -C "$NM_ROOT" status --porcelain -uno 2>/dev/null)" ] ||
+            nm_commit=$nm_commit+
+    else
+        nm_commit=$(archive_get COMMIT | cut -c1-12)
+    fi
+    printf '%s\n' "${nm_commit:-unknown}"
+}
+
+# release_date: of the commit, as mail and changelogs write it
+release_date() {
+    if in_git; then
+        nm_git -C "$NM_ROOT" log -1 --format=%cD
+    else
+        archive_get DATE | grep . || date -R -r "$NM_ROOT/VERSION"
+    fi
+}
+
+# dsc_field FILE NAME
+dsc_field() {
+    sed -n "s/^$2: *//p" "$1" | head -n 1
+}
+
+# dsc_sums FILE: "SHA256  NAME" lines of a .dsc
+dsc_sums() {
+    awk '/^Checksums-Sha256:/ { on = 1; next } /^[^ ]/ { on = 0 }
+         on { print $1 "  " $3 }' "$1"
+}
+
+# dsc_file FILE KIND: the name of the .orig or .debian tarball that a .dsc lists
+dsc_file() {
+    dsc_sums "$1" | sed -n "s/^[^ ]*  \\(.*\\.$2\\.tar\\.[a-z0-9]*\\)\$/\\1/p" | head -n 1
+}
+
+# base_package: version of the source package that was fetched, without epoch, or
+# that of QEMU where it was no package
+base_package() {
+    nm_dsc=$(record_get PATH)
+    case $nm_dsc in
+    *.dsc) dsc_field "$nm_dsc" Version | sed 's/^[0-9]*://' ;;
+    *) record_get VERSION ;;
+    esac
 }
 
 # series_list: the patches of the series, without comments
@@ -318,6 +477,32 @@ format_patches() {
     set +f
 }
 
+# --- a copy to try something in ---------------------------------------------
+
+# project_files: what git tracks or would track; all files without a repository
+project_files() {
+    if in_git; then
+        nm_git -C "$NM_ROOT" ls-files -co --exclude-standard
+    else
+        (cd "$NM_ROOT" && find . -path ./build -prune -o -name __pycache__ -prune \
+            -o -type f -print | sed 's|^\./||')
+    fi | while read -r nm_file; do
+        [ ! -f "$NM_ROOT/$nm_file" ] || printf '%s\n' "$nm_file"
+    done
+}
+
+# scratch_project FOLDER: makes a copy of the project, of the base that is loaded;
+# its tree, where there is one, shares the objects of the real one
+scratch_project() {
+    mkdir -p "$1/build/$NM_BASE"
+    project_files >"$1/build/files"
+    xargs -d '\n' tar -C "$NM_ROOT" -cf - <"$1/build/files" | tar -xf - -C "$1"
+    [ ! -f "$NM_RECORD" ] || cp "$NM_RECORD" "$1/build/$NM_BASE/"
+    [ ! -d "$NM_TREE/.git" ] ||
+        nm_git clone -q --shared --no-checkout --template= -b nearmetal \
+            "$NM_TREE" "$1/build/$NM_BASE/tree"
+}
+
 # --- apt --------------------------------------------------------------------
 
 # as_root COMMAND...
@@ -331,38 +516,61 @@ as_root() {
     fi
 }
 
-# Code name of the running release
-host_codename() {
-    sed -n 's/^VERSION_CODENAME=//p' /etc/os-release | tr -d '"'
+# os_field NAME: a line of os-release
+os_field() {
+    sed -n "s/^$1=//p" "$NM_OS_RELEASE" 2>/dev/null | tr -d '"'
 }
 
-# host_mirror: address of the Debian archive this machine is set up with, taken
-# from apt's own configuration (the release itself rather than its updates)
-host_mirror() {
-    nm_code=$(host_codename)
+# Code name of the running release
+host_codename() {
+    os_field VERSION_CODENAME
+}
+
+# rhel_like: RHEL or one of its rebuilds, some of whose packages are in CRB and EPEL?
+rhel_like() {
+    case " $(os_field ID) $(os_field ID_LIKE) " in
+    *' rhel '* | *' centos '*) ;;
+    *) return 1 ;;
+    esac
+}
+
+# apt_indexed: "SUITE ADDRESS" for each source that the machine has an index of from
+# Debian, taken from apt's own configuration
+apt_indexed() {
     # shellcheck disable=SC2016 # apt expands these
-    nm_uri=$(apt-get indextargets \
-        --format '$(REPO_URI)|$(CODENAME)|$(ORIGIN)' 2>/dev/null |
-        awk -F'|' -v code="$nm_code" '
-            $3 != "Debian" { next }
-            $2 == code { print 1, $1; next }
-            $2 !~ /-/ { print 2, $1; next }
-            $2 !~ /security/ { print 3, $1 }' |
-        sort -u | awk 'NR == 1 { print $2 }')
-    if [ -z "$nm_uri" ]; then
-        nm_uri=$(apt-get update --print-uris 2>/dev/null |
-            sed -n "s/^'\\([^']*\\)\\/dists\\/\\([^/']*\\)\\/InRelease'.*/\\2 \\1\\//p" |
-            awk -v code="$nm_code" '
-                $1 == code { print 1, $2; next }
-                $1 == code "-updates" { print 2, $2 }' |
-            sort -u | awk 'NR == 1 { print $2 }')
-    fi
-    printf '%s\n' "$nm_uri"
+    apt-get indextargets --format '$(REPO_URI)|$(CODENAME)|$(ORIGIN)' \
+        2>/dev/null | sed -n 's/^\(.*\)|\(.*\)|Debian$/\2 \1/p' | sort -u
+}
+
+# apt_listed: the same for each source that it is set up with, whoever's it is
+apt_listed() {
+    apt-get update --print-uris 2>/dev/null |
+        sed -n "s/^'\\([^']*\\)\\/dists\\/\\([^/']*\\)\\/InRelease'.*/\\2 \\1\\//p"
+}
+
+# host_mirror: address of the Debian archive this machine is set up with (of the
+# release itself rather than of its updates)
+host_mirror() {
+    { apt_indexed | grep . || apt_listed; } | awk -v code="$(host_codename)" '
+        $1 == code { print 1, $2; next }
+        $1 == code "-updates" { print 2, $2; next }
+        $1 !~ /-/ { print 3, $2; next }
+        $1 !~ /security/ { print 4, $2 }' |
+        sort -u | awk 'NR == 1 { print $2 }'
+}
+
+# security_mirror: address of Debian's security archive, which is another one;
+# nothing if the machine has no source of it
+security_mirror() {
+    { apt_indexed | grep -e '-security ' || apt_listed | grep -e '-security '; } |
+        awk 'NR == 1 { print $2 }'
 }
 
 # private_apt NAME LINE...: sets up an apt of our own under the cache folder
 # with the given source lines ("deb-src SUITE main"), so that the system's
-# lists stay untouched; use it with papt
+# lists stay untouched; use it with papt. Suites of the security archive are left
+# out where the machine has no source of that. NEARMETAL_KEYRING: what the archive
+# is signed with, if not by Debian.
 private_apt() {
     NM_APT=$NM_CACHE/apt/$1
     shift
@@ -371,12 +579,16 @@ private_apt() {
     lock 6 "$NM_APT/.lock" "another run of apt-get in $NM_APT"
     nm_mirror=$(host_mirror)
     [ -n "$nm_mirror" ] || return 1
-    nm_key=/usr/share/keyrings/debian-archive-keyring.gpg
+    nm_key=${NEARMETAL_KEYRING:-/usr/share/keyrings/debian-archive-keyring.gpg}
     nm_opt=''
     [ ! -r "$nm_key" ] || nm_opt="[signed-by=$nm_key] "
     for nm_line in "$@"; do
-        printf '%s %s%s %s\n' "${nm_line%% *}" "$nm_opt" "$nm_mirror" \
-            "${nm_line#* }"
+        nm_from=$nm_mirror
+        case $nm_line in
+        *-security\ *) nm_from=$(security_mirror) ;;
+        esac
+        [ -z "$nm_from" ] || printf '%s %s%s %s\n' "${nm_line%% *}" "$nm_opt" \
+            "$nm_from" "${nm_line#* }"
     done >"$NM_APT/sources.list"
 }
 

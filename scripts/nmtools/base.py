@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: nearmetal contributors
-"""Which QEMU a program is about: --base NAME, or NEARMETAL_BASE."""
+"""Which QEMU a program is about: --base NAME, or NEARMETAL_BASE; and which build
+of it, NEARMETAL_FEATURES."""
 
 import os
 import sys
@@ -23,6 +24,7 @@ def named(arguments):
 
 # When modules are loaded, since some have their paths from it
 BASE = named(sys.argv[1:])
+FEATURES = os.environ.get('NEARMETAL_FEATURES') or 'lean'
 # For what is started from here
 os.environ['NEARMETAL_BASE'] = BASE
 
@@ -41,5 +43,7 @@ def add_option(parser):
 
 
 def build_dir(*parts):
-    """A path below the build folder of the base."""
+    """A path below the build folder of the base, or of its features."""
+    if parts[:1] in (('obj',), ('stock-obj',)) and FEATURES != 'lean':
+        parts = (FEATURES, *parts)
     return os.path.join(ROOT, 'build', BASE, *parts)

@@ -23,7 +23,7 @@ def check():
     """Before the long work: can --plot be done at all?"""
     if not available():
         raise ToolError('--plot needs the package python3-matplotlib; '
-                        'apt-get install it or leave out --plot')
+                        'install it or leave out --plot')
 
 
 def save(figure, path, **options):

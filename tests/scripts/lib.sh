@@ -13,6 +13,8 @@ XDG_CACHE_HOME=$box/cache
 NEARMETAL_NO_SETUP=1
 export HOME XDG_CACHE_HOME NEARMETAL_NO_SETUP
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
+# The stand-in is one of the default base
+unset NEARMETAL_BASE NEARMETAL_FEATURES
 # A user's git configuration that would get in the way
 mkdir -p "$HOME"
 printf '[commit]\n\tgpgSign = true\n[core]\n\tautocrlf = true\n[diff]\n\tnoprefix = true\n' \
@@ -25,7 +27,7 @@ count=0
 make_project() {
     mkdir -p "$project/patches/common" "$project/iothread-tuning" \
         "$project/hw/qapi" "$project/bases"
-    cp -a "$here/scripts" "$project/"
+    cp -a "$here/scripts" "$here/VERSION" "$project/"
     cp "$here/bases/10.0.lock" "$project/bases/"
     echo 'int ours;' >"$project/iothread-tuning/ours.c"
     echo "subdir('x')" >"$project/hw/meson.build"

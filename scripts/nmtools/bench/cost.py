@@ -5,9 +5,10 @@
 Runs a QD1 loop on null-co through a virtio-blk device whose IOThread polls
 (the same driver with both binaries) and prints
 
-  instructions   of the IOThread per request, counted by callgrind, with
-                 polling and without: no clock is involved, so noise is not
-                 either, but for how often a poll looks before it finds
+  instructions   of the IOThread per request, counted by callgrind, without
+                 polling and with, by the classic policy: no clock is
+                 involved, so noise is not either; but how often a poll looks
+                 before it finds is taken out roughly, by some per cent
   requests/s     patched / stock, from interleaved pairs of runs: the geometric
                  mean of the pairs' ratios with its 95 % interval
 """

@@ -210,7 +210,7 @@ def write_all(args, out, machine, workloads, samples, progress):
     elif picture.available():
         chart.draw(out, workloads, samples)
     else:
-        progress.line('no pictures: apt-get install python3-matplotlib')
+        progress.line('no pictures: install python3-matplotlib')
     print(f"{machine['minutes']} minutes; cpu_dma_latency "
           f"{machine['cpu_dma_latency']}; figures in {out}")
 

@@ -248,7 +248,7 @@ def handlers(host, irq):
 
 
 def irq_affinity(host):
-    """Interrupts of passed-through devices belong there."""
+    """Interrupts of passthrough devices belong there."""
     if no_host(host):
         return skipped('inside a VM')
     cpus = vm_cpus(host)

@@ -40,9 +40,10 @@ def find_firmware(arch):
     for code, variables in FIRMWARE[arch]:
         if os.path.exists(code) and os.path.exists(variables):
             return code, variables
-    package = 'ovmf' if arch == 'x86_64' else 'qemu-efi-aarch64'
-    raise ToolError(f'no UEFI firmware for {arch} here; apt-get install '
-                    f'{package}, or give --firmware and --vars')
+    packages = ('ovmf (edk2-ovmf where there is dnf)' if arch == 'x86_64' else
+                'qemu-efi-aarch64 (edk2-aarch64 where there is dnf)')
+    raise ToolError(f'no UEFI firmware for {arch} here; install {packages}, '
+                    'or give --firmware and --vars')
 
 
 def escaped(path):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: nearmetal contributors
-"""Boots an image with UEFI and a software TPM, prints the TPM's registers, and
+"""Boots an image with UEFI and a fresh vTPM, prints its PCRs, and
 replays the firmware's event log, which must come to the same.  The guest
-needs no tools and no login: the registers come from the TPM, the log from the
+needs no tools and no login: the PCRs come from the TPM, the log from the
 guest's memory.  The image is not changed.  Everything is fresh in each run: TPM
 and UEFI variables, so that two runs can be compared (--diff)."""
 
@@ -32,7 +32,7 @@ examples:
   measured-boot --disk debian.qcow2 --diff before.json
   measured-boot --arch aarch64 --disk arm.raw --until 'login:'
 
-Exit status: 0 the log tells the registers, 1 it does not, or an error, 2 usage.
+Exit status: 0 the log tells the PCRs, 1 it does not, or an error, 2 usage.
 '''
 
 
@@ -71,7 +71,7 @@ def parser():
                      'than that')
     one.add_argument('--seconds', type=number(float, 1, 86400), default=600,
                      metavar='N', help='give up after (default: 600)')
-    one.add_argument('--json', metavar='FILE', help='also write registers '
+    one.add_argument('--json', metavar='FILE', help='also write PCRs '
                      'and log to a file')
     one.add_argument('--diff', metavar='FILE', help='compare with a file of '
                      '--json')
@@ -102,10 +102,16 @@ def firmware(options):
 
 def built(name):
     """This project's own, of this base or else of another one; or None."""
+    own = base.build_dir('obj', name)
+    if os.access(own, os.X_OK):
+        return own
     found = sorted(glob.glob(
         os.path.join(base.ROOT, 'build', '*', 'obj', name)))
-    own = base.build_dir('obj', name)
-    return own if own in found else found[-1] if found else None
+    installed = os.path.normpath(
+        os.path.join(base.ROOT, '..', '..', 'bin', name))
+    if not found and os.access(installed, os.X_OK):
+        return installed
+    return found[-1] if found else None
 
 
 def binary(options):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: nearmetal contributors
-"""swtpm, the software TPM, as a child process."""
+"""swtpm, which carries out the commands of a vTPM, as a child process."""
 
 import array
 import os
@@ -55,7 +55,7 @@ class Swtpm:
         program = shutil.which('swtpm')
         if not program:
             raise ToolError('swtpm is not installed; run scripts/setup or '
-                            'apt-get install swtpm')
+                            'install the package swtpm')
         os.makedirs(self.state, exist_ok=True)
         if os.path.exists(self.path):
             os.unlink(self.path)
