@@ -7,10 +7,9 @@ import socket
 import subprocess
 
 from nmtools import ToolError
-from nmtools.base import BASE
+from nmtools.base import build_dir
 from nmtools.running import die_with_parent
 
-from . import ROOT
 from .kit import build
 from .qmp import Qmp
 
@@ -23,7 +22,7 @@ def built(name):
     obj = os.environ.get('NEARMETAL_OBJ')
     if not obj:
         build()
-        obj = os.path.join(ROOT, 'build', BASE, 'obj')
+        obj = build_dir('obj')
     path = os.path.join(obj, name)
     if not os.access(path, os.X_OK):
         raise ToolError(f'{path} is missing; run scripts/build')
@@ -45,13 +44,13 @@ def output_of(*command, **options):
 class Qemu:
     """A QEMU with a QMP monitor and no guest, ended with the context."""
 
-    def __init__(self, binary, *args, log=subprocess.DEVNULL):
+    def __init__(self, binary, *args, log=subprocess.DEVNULL, env=None):
         ours, theirs = socket.socketpair()
         self.process = subprocess.Popen(
             [binary, '-nodefaults', '-no-user-config', '-display', 'none',
              '-chardev', f'socket,id=qmp,fd={theirs.fileno()}',
              '-mon', 'chardev=qmp,mode=control', *args],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env,
             pass_fds=[theirs.fileno()], preexec_fn=die_with_parent)
         theirs.close()
         self.qmp = Qmp(ours)

@@ -90,6 +90,12 @@ class Machine(Emulator):
 
     def start(self):
         """Start QEMU and connect; the guest still boots."""
+        self.launch()
+        self.connect()
+        return self
+
+    def launch(self):
+        """Start QEMU, which may wait for something before it has a monitor."""
         monitor, qmp_side = socket.socketpair()
         control, control_side = socket.socketpair()
         descriptors = (qmp_side.fileno(), control_side.fileno())
@@ -108,12 +114,13 @@ class Machine(Emulator):
             qmp_side.close()
             control_side.close()
         self.control = Control(control)
+        self.qmp = Qmp(monitor)
+
+    def connect(self):
         try:
-            self.qmp = Qmp(monitor)
             self.qmp.connect()
         except ToolError as error:
             self.explain(error)
-        return self
 
     def wait_ready(self, deadline=BOOT_DEADLINE):
         """Until the guest's /init takes commands."""

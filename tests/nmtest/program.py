@@ -13,8 +13,11 @@ from nmtools import ToolError
 
 def output(*command):
     """What a command prints."""
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, text=True,
-                          capture_output=True, check=False)
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, text=True,
+                              capture_output=True, check=False)
+    except FileNotFoundError:
+        raise ToolError(f'{command[0]} is missing; run scripts/setup') from None
     if done.returncode:
         raise ToolError(f"'{' '.join(command)}' failed: "
                         + done.stderr.strip().split('\n')[-1])

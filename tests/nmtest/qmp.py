@@ -59,6 +59,9 @@ def _run(loop, start):
             raise
         return None
     finally:
+        # What asyncio keeps of a task in weak sets goes with it: an exception of
+        # a handler is lost in there
+        tasks.clear()
         for number, handler in handlers.items():
             signal.signal(number, handler)
         for number, frame in seen[:1]:

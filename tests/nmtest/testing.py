@@ -41,7 +41,7 @@ def _qemu(arch, variable, obj, *options):
 
 
 def patched_qemu(arch):
-    """The rebuilt binary; NEARMETAL_QEMU_<arch> names another one."""
+    """The patched binary; NEARMETAL_QEMU_<arch> names another one."""
     return _qemu(arch, 'NEARMETAL_QEMU', 'obj')
 
 

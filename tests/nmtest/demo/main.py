@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: nearmetal contributors
-"""Boots a small Debian guest on the rebuilt QEMU and tunes the IOThread of
+"""Boots a small Debian guest on the patched QEMU and tunes the IOThread of
 its disk while the guest does I/O, showing what each setting does.  Sets up,
 builds and fetches what is missing first."""
 

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: nearmetal contributors
-"""The test behind test-migration-*: a guest that does I/O on an IOThread
-migrates from the stock QEMU to the rebuilt one and back, and the migration
+"""The tests behind test-migration-*: a guest that does I/O on an IOThread
+migrates from the stock QEMU to the patched one and back, and the migration
 streams of both are compared."""
 
 import json
 import os
+import shlex
 import subprocess
 import sys
+from collections import namedtuple
 
 from nmtools import ToolError
 from nmtools.base import BASE, build_dir
@@ -16,17 +18,19 @@ from .. import session
 from ..machine import Machine
 from ..testing import need_kit, patched_qemu, run, stock_qemu
 
-MACHINE_VERSION = os.environ.get('NEARMETAL_MACHINE_VERSION') or BASE
-# Versioned machine types and CPUs that both binaries have in common
-MACHINES = {'x86_64': ('pc-q35', 'qemu64'), 'aarch64': ('virt', 'cortex-a57')}
+# Machine types that have versions, and a CPU that both binaries have
+MACHINES = {'x86_64': 'pc-q35', 'aarch64': 'virt'}
+CPUS = {'x86_64': 'qemu64', 'aarch64': 'cortex-a57'}
 DEADLINE = 240
 TICKS = 20          # ticks the guest must make between two looks
 
 
-def new_machine(qemu, arch, folder, name, *extra):
-    kind, cpu = MACHINES[arch]
-    return Machine(qemu, arch, folder, name=name, cpu=cpu,
-                   machine=f'{kind}-{MACHINE_VERSION}', extra=extra)
+class Route(namedtuple('Route', 'arch machine stock patched folder')):
+    """The machine type, two binaries, and where all of it happens."""
+
+    def new(self, qemu, name, *extra):
+        return Machine(qemu, self.arch, self.folder, name=name,
+                       cpu=CPUS[self.arch], machine=self.machine, extra=extra)
 
 
 # --- streams ---------------------------------------------------------------
@@ -46,8 +50,9 @@ def finish_migration(machine):
 
 
 def description(machine, path):
-    """The description of the stream of a stopped machine."""
-    machine.cmd('migrate', uri=f'file:{path}')
+    """The description of the stream of a stopped machine; QEMU 7.2 has no
+    file: yet."""
+    machine.cmd('migrate', uri=f'exec:cat >{shlex.quote(path)}')
     finish_migration(machine)
     tool = build_dir('tree', 'scripts', 'analyze-migration.py')
     result = subprocess.run([sys.executable, tool, '-f', path, '-d', 'desc'],
@@ -72,13 +77,13 @@ def differences(one, other):
                if entry not in one])[:4]
 
 
-def compare_fresh(checks, arch, stock, patched, folder):
+def compare_fresh(checks, route):
     """Machines that never ran: the descriptions are equal to the last."""
     found = []
-    for name, qemu in (('stock', stock), ('patched', patched)):
-        with new_machine(qemu, arch, folder, f'fresh-{name}',
-                         '-S') as machine:
-            found.append(description(machine, os.path.join(folder, name)))
+    for name, qemu in (('stock', route.stock), ('patched', route.patched)):
+        with route.new(qemu, f'fresh-{name}', '-S') as machine:
+            found.append(description(machine,
+                                     os.path.join(route.folder, name)))
             machine.quit()
     lists = [devices(described) for described in found]
     checks.check(lists[0] == lists[1],
@@ -125,11 +130,10 @@ def verified_ticks(machine):
     return state['ticks']
 
 
-def hop(checks, source, qemu, folder, name):
+def hop(checks, route, source, qemu, name):
     """Live-migrate to a new QEMU; the old one is ended."""
     before = source.guest('ticker')['ticks']
-    target = new_machine(qemu, source.arch, folder, name,
-                         '-incoming', 'defer')
+    target = route.new(qemu, name, '-incoming', 'defer')
     try:
         target.start()
         target.cmd('migrate-incoming', uri=f'unix:{name}.sock')
@@ -149,38 +153,40 @@ def hop(checks, source, qemu, folder, name):
     return target
 
 
-def travel(checks, arch, stock, patched, folder):
+def travel(checks, route):
     """Stock to patched to stock, under I/O all the way."""
-    machine = new_machine(stock, arch, folder, 'stock')
+    machine = route.new(route.stock, 'stock')
     try:
         machine.start()
         machine.wait_ready()
         machine.guest('start-ticker')
         machine.guest('start-io 8 4096 rw')
         expect_progress(checks, machine, 'before the migration')
-        stock_list = running_sections(machine, folder)
-        machine = hop(checks, machine, patched, folder, 'patched')
-        expect_progress(checks, machine, 'on the rebuilt QEMU')
-        patched_list = running_sections(machine, folder)
-        machine = hop(checks, machine, stock, folder, 'stock-again')
+        stock_list = running_sections(machine, route.folder)
+        machine = hop(checks, route, machine, route.patched, 'patched')
+        expect_progress(checks, machine, 'on the patched QEMU')
+        patched_list = running_sections(machine, route.folder)
+        machine = hop(checks, route, machine, route.stock, 'stock-again')
         expect_progress(checks, machine, 'back on the stock QEMU')
         machine.power_off()
     finally:
         machine.close()
-    checks.check(stock_list == patched_list,
-                 'a running guest has the same sections in both',
-                 differences(stock_list, patched_list))
+    return stock_list, patched_list
 
 
 def test(checks, arch):
     stock, patched = stock_qemu(arch), patched_qemu(arch)
     need_kit(arch)
     with session.run_folder() as folder:
-        compare_fresh(checks, arch, stock, patched, folder)
-        travel(checks, arch, stock, patched, folder)
+        route = Route(arch, f'{MACHINES[arch]}-{BASE}', stock, patched, folder)
+        compare_fresh(checks, route)
+        lists = travel(checks, route)
+        checks.check(lists[0] == lists[1],
+                     'a running guest has the same sections in both',
+                     differences(*lists))
 
 
 def main(arch):
     run(f'Migrates an {arch} guest that does I/O on an IOThread from the '
-        'stock QEMU to the rebuilt one and back, and compares their '
+        'stock QEMU to the patched one and back, and compares their '
         'migration streams.', lambda checks: test(checks, arch))

@@ -2,9 +2,13 @@
 # SPDX-FileCopyrightText: nearmetal contributors
 """docs/guide.md, written from the results of a run."""
 
+import collections
+import itertools
 import os
+import textwrap
 
 from nmtools import ToolError
+from nmtools.check import markdown
 
 HEAD = '''\
 <!-- SPDX-License-Identifier: GPL-2.0-or-later -->
@@ -13,32 +17,34 @@ HEAD = '''\
 # The best-practice guide through libvirt
 
 Each setting of the guide, and each object of the -object page, as libvirt
-{libvirt} gives it to the rebuilt QEMU, in libvirt's default sandbox. Guests are of type qemu (TCG), but for the settings
-that libvirt takes with type kvm only. Passthrough devices are made up, with a
-preloaded stand-in for VFIO. SCSI disks are those of scsi_debug in a guest,
-which runs libvirt and the rebuilt QEMU once more.
+{libvirt} gives it to the patched QEMU, in libvirt's default sandbox. Guests are
+of type qemu (TCG), but for the settings that libvirt takes with type kvm only.
+Passthrough devices are made up, with a preloaded stand-in for VFIO. SCSI disks
+are those of scsi_debug in a guest, which runs libvirt and the patched QEMU once
+more.
 
 The text is literal where it can be; the host's CPUs, pages and paths replace
-the guide's.
+the guide's. Each chapter has a table, and below it by number what was seen or
+why not, with the settings that were too long for the table.
 
 | Result | Meaning |
 |---|---|
-| works | libvirt starts the guest, and its effect was seen in QEMU or the kernel |
+| works | the guest starts, and the effect was seen in QEMU or the kernel |
 | libvirt refuses | stock libvirt does not know the element; its own words |
 | host cannot | the machine of this run lacks what the setting needs |
-| host only | neither QEMU nor libvirt can do it: `scripts/host-check` tells, in the line that is named |
-| guest only | a setting of the guest's kernel: `scripts/host-check`, run in the guest, tells |
+| host only | of the host: `scripts/host-check` tells, in the line named |
+| guest only | of the guest's kernel: `scripts/host-check` in the guest tells |
 | fails | none of these: a bug |
 
-Settings of host and guest were tried with [host-check](host-check.md) on a made-up host,
-with the guide's value and without; in the result the value's verdict comes first.
+Settings of host and guest were tried with [host-check](host-check.md) on a
+made-up host, with the guide's value and without; in the result the value's
+verdict comes first.
 
-| Section | Setting | Result | What was seen, or why |
-|---|---|---|---|
 '''
 
 
-WIDTH = 120             # of a cell; what is longer goes below
+SCREEN = 80             # columns; no line of a table is longer
+SETTING = 52            # of which a setting has so many
 # As in the guide, the -object page and what is about libvirt itself last
 SECTIONS = (
     'halt-polling', 'I/O Thread Configuration', 'Raw Device Mapping',
@@ -48,19 +54,21 @@ SECTIONS = (
     'vCPU Core Binding', 'NUMA Affinity', 'WFI-no-trap', 'NIC Passthrough',
     'NUMA Exposure for Passthrough Devices', 'Libvirt Authentication',
     'qemu-ga', 'sVirt Protection', 'Trusted VM Boot',
-    'High-Density Many-Core Computing', 'The -object page', 'libvirt itself')
+    'High-Density Many-Core Computing', 'The -object page', 'libvirt itself',
+    'Live migration')
 
 
 def plain(text):
-    return ' '.join(text.split()).replace('|', '\\|')
-
-
-def cell(text):
-    return plain(text).replace('<', '&lt;')
+    return ' '.join(text.split())
 
 
 def code(text):
-    return '`' + plain(text) + '`'
+    """A cell of a table."""
+    return '`' + text.replace('|', '\\|') + '`'
+
+
+def prose(text):
+    return plain(text).replace('<', '&lt;')
 
 
 def cut(text, width):
@@ -75,29 +83,28 @@ def cut(text, width):
     return head + '…'
 
 
-class Notes:
-    """What did not fit into the table, by number."""
-
-    def __init__(self):
-        self.lines = []
-
-    def fit(self, full, short, end=''):
-        """FULL, or SHORT(width) with the number of a note.  END closes what
-        may not hold a number."""
-        if len(full) <= WIDTH:
-            return full
-        self.lines.append(full)
-        number = f' ({len(self.lines)})'
-        return short(WIDTH - len(number) - len(end)) + end + number
+def setting(snippet):
+    """As the table has it, which a cut may make shorter by some characters."""
+    return next(code(cut(snippet, width)) for width in range(SETTING - 2, 0, -1)
+                if len(code(cut(snippet, width))) <= SETTING)
 
 
-def row(result, section, notes):
+def row(number, result):
+    return (f'| {number} | {setting(plain(result.case.snippet))} '
+            f'| {result.status} |\n')
+
+
+def note(number, result):
+    """What was seen; and the setting, if it does not stand above."""
+    lead = f'{number}. '
+    lines = textwrap.wrap(prose(result.why), SCREEN, initial_indent=lead,
+                          subsequent_indent=' ' * len(lead),
+                          break_long_words=False, break_on_hyphens=False)
     snippet = plain(result.case.snippet)
-    setting = notes.fit(code(snippet), lambda width:
-                        '`' + cut(snippet, width - 1), '`')
-    why = cell(result.why)
-    told = notes.fit(why, lambda width: cut(why, width))
-    return f'| {cell(section)} | {setting} | {result.status} | {told} |\n'
+    if setting(snippet) != code(snippet):
+        lines += ['', *(' ' * len(lead) + line
+                        for line in ('```', snippet, '```')), '']
+    return '\n'.join(lines or [lead.strip()]) + '\n'
 
 
 def in_order(results):
@@ -107,18 +114,30 @@ def in_order(results):
         result.case.section, len(known)))
 
 
+def chapters(results):
+    """(section, its results) in order."""
+    return [(section, list(some)) for section, some in itertools.groupby(
+        in_order(results), lambda result: result.case.section)]
+
+
+def summary(section, results):
+    """A line of the list of chapters."""
+    counts = collections.Counter(result.status for result in results)
+    told = ', '.join(f'{count} {status}' for status, count in counts.items())
+    return f'- [{section}](#{markdown.anchor(section)}): {told}\n'
+
+
+def chapter(section, results):
+    numbered = list(enumerate(results, 1))
+    notes = ''.join(note(*one) for one in numbered).rstrip('\n')
+    return (f'\n## {section}\n\n| | Setting | Result |\n|---|---|---|\n'
+            + ''.join(row(*one) for one in numbered) + f'\n{notes}\n')
+
+
 def text_of(facts, results):
-    lines, notes, section = [HEAD.format(**facts)], Notes(), None
-    for result in in_order(results):
-        name = result.case.section
-        lines.append(row(result, name if name != section else '', notes))
-        section = name
-    if notes.lines:
-        lines.append('\n## Details\n\nWhat is cut short above, by its number.'
-                     '\n\n')
-        lines += [f'{number}. {line}\n'
-                  for number, line in enumerate(notes.lines, 1)]
-    return ''.join(lines)
+    found = chapters(results)
+    return (HEAD.format(**facts) + ''.join(summary(*one) for one in found)
+            + ''.join(chapter(*one) for one in found))
 
 
 def write_document(path, facts, results):

@@ -38,6 +38,7 @@ class Domain:
 
     def __init__(self, libvirt, emulator, arch, name, **texts):
         self.libvirt, self.arch, self.name = libvirt, arch, name
+        self.emulator = emulator
         values = {'namespace': NAMESPACE, 'name': name, 'memory': 256,
                   'vcpu': '<vcpu>2</vcpu>', 'parts': '', 'arch': arch,
                   'machine': MACHINES[arch], 'boot': '', 'features': '',

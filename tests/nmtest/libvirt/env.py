@@ -46,8 +46,9 @@ class Env:
     def domain(self, arch='x86_64', **texts):
         """A domain that is gone when the case is over."""
         self._count += 1
-        made = Domain(self.libvirt, self.emulator(arch), arch,
-                      f'guide{self._count}', **texts)
+        emulator = texts.pop('emulator', self.emulator(arch))
+        made = Domain(self.libvirt, emulator, arch, f'guide{self._count}',
+                      **texts)
         self.at_end(made.end)
         return made
 

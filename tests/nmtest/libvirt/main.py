@@ -17,6 +17,7 @@ from nmtools.base import add_option, build_dir
 from nmtools.command import Parser
 
 from .. import ROOT, session
+from ..distribution import fetched
 from . import space
 from .cases import CASES
 from .daemons import Libvirt
@@ -26,7 +27,7 @@ from .suite import run_case
 
 DESCRIPTION = '''\
 Gives each setting of the best-practice guide to a real libvirt 11, which
-starts the rebuilt QEMU with it; checks the effect over QMP and on the host,
+starts the patched QEMU with it; checks the effect over QMP and on the host,
 and ends it again. libvirt comes from the distribution's packages, unpacked
 and not installed, and runs in namespaces of its own: neither the machine's
 libvirt nor its VMs are touched. Guests are of type qemu (TCG).'''
@@ -96,6 +97,14 @@ def check_writable(options):
             raise ToolError(f'{path} cannot be written')
 
 
+def fetch_distribution():
+    """There is no network inside; without it the case says so."""
+    try:
+        fetched('--running')
+    except ToolError as error:
+        print(f'note: {error}', file=sys.stderr)
+
+
 def outside(arguments, options):
     """Check what is needed, then run again in namespaces."""
     check_writable(options)
@@ -117,6 +126,8 @@ def outside(arguments, options):
         # There is no network inside; without a kernel the case says so
         subprocess.run([os.path.join(ROOT, 'scripts/guest-kit'), '--arch',
                         'x86_64'], stdout=sys.stderr, check=False)
+    if any(entry.name.startswith('migrate-') for entry in choose(options)):
+        fetch_distribution()
     # Short: paths of sockets below it end at 107 characters
     folder = tempfile.mkdtemp(prefix='nm-lv.')
     try:

@@ -9,8 +9,10 @@ from nmtools import ToolError
 
 Rule = namedtuple('Rule', 'sign pattern when text')
 SIGNS = '+-!'
-# What stock starts must start; what it refuses may start
-STARTS = '-> started, 0'
+# What stock starts must start; what it refuses may start; what it is killed for
+# may be refused
+MENDED = ('-> started, 0', 'killed by SIGABRT -> ended, 1',
+          'killed by SIGSEGV -> ended, 1')
 
 
 def differences(stock, ours):
@@ -39,9 +41,9 @@ def read_rules(name):
                 continue
             elif word == 'when':
                 when = re.compile(pattern)
-            elif word == '!' and not (when and pattern.endswith(STARTS)):
+            elif word == '!' and not (when and pattern.endswith(MENDED)):
                 raise ToolError(f'{name}, line {number}: only for named lines '
-                                f'may the end differ, by {STARTS}')
+                                f'may the end differ, by {" or ".join(MENDED)}')
             elif len(word) == 1 and word in SIGNS:
                 rules.append(Rule(word, re.compile(pattern), when, text))
             else:

@@ -34,6 +34,9 @@ DROPPED = {'-daemonize': 0, '-enable-kvm': 0, '-S': 0, '-pidfile': 1,
            '-runas': 1, '-run-with': 1, '-chroot': 1, '-enable-fips': 0,
            '-no-acpi': 0, '-no-hpet': 0, '-spice': 1}
 IMAGE_SIZE = 64 << 20
+STREAM_FD = re.compile(r'^fd:(\d+)$')
+# Where no descriptor is that QEMU opens itself, and reads another stream of
+STREAM_FDS = 1000
 CLONE_NEWNET, CLONE_NEWUSER = 0x40000000, 0x10000000
 SIOCSIFFLAGS, IFF_UP = 0x8914, 1
 
@@ -81,6 +84,7 @@ def under_emulation(arg):
             not arg.startswith('{')) and 'nowait' not in arg:
         arg += ',wait=off'
     arg = re.sub(r'"driver":"host_(?:device|cdrom)"', '"driver":"file"', arg)
+    arg = STREAM_FD.sub(lambda m: f'fd:{STREAM_FDS + int(m[1])}', arg)
     # Nobody knows libvirt's master key
     if '"keyid":"masterKey0"' in arg:
         arg = re.sub(r',"(?:keyid|iv|format)":"[^"]*"', '', arg)
@@ -178,15 +182,28 @@ class Place:
 FD = r'\b(?:vhost)?fds?=(\d+)|"(?:vhost)?fds?":"(\d+)"'
 
 
+def null():
+    return os.open('/dev/null', os.O_RDWR)
+
+
+def silent():
+    """A pipe that nothing is written to, and that does not end."""
+    reader, writer = os.pipe()
+    os.set_inheritable(writer, True)
+    return reader
+
+
 def handed_over(args):
-    """Descriptors that a line expects to be open: whether each is a socket
-    that listens."""
+    """Descriptors that a line expects to be open, and what opens each."""
     numbers = {}
     for arg in args:
+        if stream := STREAM_FD.match(arg):
+            numbers[int(stream[1])] = silent
         for found in re.finditer(FD, arg):
             number = int(found[1] or found[2])
             if 10 < number < 4000:
-                numbers[number] = arg.startswith('socket,') and 'server=' in arg
+                listens = arg.startswith('socket,') and 'server=' in arg
+                numbers[number] = listening if listens else null
     return numbers
 
 
@@ -203,9 +220,8 @@ def prepared(control, fds):
         alone_in_network()
         die_with_parent()
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        null = os.open('/dev/null', os.O_RDWR)
-        for number, listens in fds.items():
-            os.dup2(listening() if listens else null, number)
+        for number, opened in fds.items():
+            os.dup2(opened(), number)
         os.set_inheritable(control, True)
     return prepare
 

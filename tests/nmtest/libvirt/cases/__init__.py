@@ -5,5 +5,5 @@ order of these imports."""
 
 # pylint: disable=unused-import
 from . import hostonly, objects, iothread, disk, memory, cpu    # noqa: F401
-from . import hostdev, tpm, security, density                   # noqa: F401
+from . import hostdev, tpm, security, density, migration        # noqa: F401
 from ..suite import CASES                                       # noqa: F401

@@ -10,6 +10,7 @@ import time
 from nmtools import ToolError
 
 from .. import host_cannot
+from ..neighbour import Neighbour
 from ..suite import case, check, expect, refused
 
 SECTION = 'I/O Thread Configuration'
@@ -39,6 +40,58 @@ def iothreads(env):
               for entry in guest.iothreads().values()),
           'an IOThread is no thread of QEMU')
     return f'query-iothreads: {", ".join(names)}'
+
+
+@case('iothread-set', SECTION,
+      "<qemu:arg value='-set'/>"
+      "<qemu:arg value='object.iothread1.poll-policy=classic'/>")
+def iothread_set(env):
+    """What libvirt has no words for is there again after a restart."""
+    settings = {'poll-policy': 'classic', 'aio-max-batch': 8}
+    guest = env.domain(
+        parts='<iothreads>2</iothreads>',
+        extra='<qemu:commandline>' + ''.join(
+            f"<qemu:arg value='-set'/>"
+            f"<qemu:arg value='object.iothread1.{name}={value}'/>"
+            for name, value in settings.items()) + '</qemu:commandline>')
+    for _ in range(2):
+        guest.start()
+        entries = guest.iothreads()
+        for name, value in settings.items():
+            expect(entries['iothread1'][name], value, name)
+        expect(entries['iothread2']['aio-max-batch'], 0, 'of another IOThread')
+        guest.end()
+    return 'query-iothreads: poll-policy classic, aio-max-batch 8, twice'
+
+
+@case('iothread-set-migration', SECTION,
+      "virsh migrate with <qemu:arg value='-set'/> and '-global'")
+def iothread_set_migration(env):
+    """What the XML says goes along; what qom-set said does not."""
+    guest = env.domain(
+        parts='<iothreads>2</iothreads>',
+        extra="""<qemu:commandline>
+            <qemu:arg value='-set'/>
+            <qemu:arg value='object.iothread1.poll-policy=classic'/>
+            <qemu:arg value='-global'/>
+            <qemu:arg value='iothread.aio-max-batch=8'/>
+            </qemu:commandline>""").start()
+    guest.qmp('qom-set', path='/objects/iothread2', property='poll-max-ns',
+              value=1000)
+    neighbour = Neighbour(env.libvirt)
+    env.at_end(neighbour.stop)
+    neighbour.start().take(guest)
+    env.at_end(lambda: neighbour.end(guest))
+    entries = {entry['id']: entry for entry in json.loads(neighbour.virsh(
+        'qemu-monitor-command', guest.name,
+        '{"execute": "query-iothreads"}')[1])['return']}
+    expect(entries['iothread1']['poll-policy'], 'classic', 'poll-policy')
+    expect(entries['iothread2']['poll-policy'], 'predictive', 'of the other')
+    for name in ('iothread1', 'iothread2'):
+        expect(entries[name]['aio-max-batch'], 8, f'aio-max-batch of {name}')
+    expect(entries['iothread2']['poll-max-ns'], 32768, 'what was set by hand')
+    return ('after the migration: poll-policy classic, aio-max-batch 8; '
+            'poll-max-ns of qom-set is gone')
 
 
 @case('disk-iothread', SECTION, "<driver ... io='native' iothread='2'/>")
