@@ -31,7 +31,7 @@ make_package() {
 
 # stage_debian: the rules, with what they take from the distribution's package: the
 # script that keeps modules for VMs that run on while QEMU is upgraded, and the guest
-# agent's service
+# agent's service; each package knows which Debian it is for
 stage_debian() {
     rm -rf "$stage"
     mkdir -p "$stage"
@@ -41,6 +41,12 @@ stage_debian() {
         "$stage/debian/nearmetal-guest-agent.qemu-guest-agent.service"
     cp "$NM_TREE/debian/qemu-guest-agent.udev" \
         "$stage/debian/nearmetal-guest-agent.udev"
+    others=$(echo "$NM_RELEASES" | sed "s/$code//; s/^ *//; s/ *\$//; s/  */ | /g")
+    for package in nearmetal nearmetal-guest-agent; do
+        sed "s/@PACKAGE@/$package/g; s/@CODENAME@/$code/g; s/@OTHERS@/$others/g" \
+            "$stage/debian/preinst.in" >"$stage/debian/$package.preinst"
+    done
+    rm "$stage/debian/preinst.in"
 }
 
 # Its date is that of the commit, so that the same source makes the same package

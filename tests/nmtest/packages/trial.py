@@ -125,10 +125,40 @@ class Trial:
 
     # --- steps --------------------------------------------------------------
 
+    def other_release(self):
+        """dpkg, which does not look at dependencies first, on another Debian."""
+        path = '/etc/os-release'
+        with open(path, encoding='utf-8') as file:
+            text = file.read()
+        code = re.search(r'^VERSION_CODENAME=(\w+)$', text, re.M)[1]
+        other = {'bookworm': 'trixie', 'trixie': 'bookworm'}[code]
+        link = os.readlink(path)
+        os.unlink(path)
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write(text.replace(code, other))
+        try:
+            for package in ('nearmetal', 'nearmetal-guest-agent'):
+                done = subprocess.run(
+                    ['dpkg', '-i', *self.debs([package])], check=False,
+                    capture_output=True, text=True)
+                self.check(done.returncode == 1 and
+                           f'{package}: this package is for Debian {code}, '
+                           f'and here is {other}; scripts/package deb '
+                           f'--release {other} makes' in done.stderr,
+                           f'{package} refuses another Debian', done)
+                self.check(installed(package) is None,
+                           'and is not installed', done)
+        finally:
+            os.unlink(path)
+            os.symlink(link, path)
+
     def install(self):
         for package in THEIRS:
             self.check(not changed(package), f'{package} is as it came')
         before = files()
+        self.other_release()
+        self.check(files() == before, 'another Debian: nothing is left',
+                   sorted(files() - before)[:10])
         before_path = shutil.which('qemu-img')
         list(self.follow('Install', 'apt install ./nearmetal_', 'host-check',
                          '--version', fails=['host-check']))
