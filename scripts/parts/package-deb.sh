@@ -10,6 +10,8 @@ in_rooms() {
     in_git || die "a clean room clones a git checkout, which this is not; scripts/package deb --here makes packages for the running system"
     for release in $releases; do
         say "Debian $release"
+        # What is brought from there comes to what is here
+        rm -f "$packages/$release"/*.deb
         "$NM_ROOT/scripts/clean-room" --release "$release" --base "$base" \
             --bring build/packages -- scripts/package deb --base "$base" --here
     done
