@@ -104,12 +104,36 @@ def running_sections(machine, folder):
 
 # --- the guest ---------------------------------------------------------------
 
+def queue_state(machine):
+    """What a disk that stands still is waiting for, as QEMU and the guest see it."""
+    told = []
+    for name, arguments in (
+            ('query-iothreads', {}), ('query-blockstats', {}),
+            ('x-query-virtio-queue-status',
+             {'path': '/machine/peripheral/blk0/virtio-backend', 'queue': 0})):
+        try:
+            told.append(f'{name}: {json.dumps(machine.cmd(name, **arguments))}')
+        except ToolError as error:
+            told.append(f'{name}: {error}')
+    for line in ('count', 'ticker'):
+        told.append(f'{line}: {machine.guest(line)}')
+    return '\n'.join(told)
+
+
+def expect_ticks(machine, ticks, where):
+    try:
+        machine.wait(lambda: machine.guest('ticker')['ticks'] >= ticks,
+                     DEADLINE, f"the guest's ticker stands still {where}")
+    except ToolError as error:
+        raise ToolError(str(error),
+                        f'{error.log}\n{queue_state(machine)}') from None
+
+
 def expect_progress(checks, machine, where):
     """Ticks and requests go on; all that was written is there."""
     ticks = machine.guest('ticker')['ticks']
     done = machine.guest('count')
-    machine.wait(lambda: machine.guest('ticker')['ticks'] >= ticks + TICKS,
-                 DEADLINE, f"the guest's ticker stands still {where}")
+    expect_ticks(machine, ticks + TICKS, where)
     later = machine.guest('count')
     for way in ('reads', 'writes'):
         checks.check(later[way] > done[way], f'{way} continue {where}')
