@@ -190,6 +190,34 @@ void vblk_read(VBlk *blk, unsigned n)
     }
 }
 
+void vblk_start(VBlk *blk, bool write, uint64_t sector, uint64_t data,
+                uint32_t size)
+{
+    QVirtioDevice *vdev = &blk->dev->vdev;
+    uint64_t request = blk->request[0];
+    struct virtio_blk_outhdr hdr = {
+        .type = cpu_to_le32(write ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN),
+        .sector = cpu_to_le64(sector),
+    };
+    uint32_t head;
+
+    vblk_free_all(blk);
+    qtest_memwrite(blk->qts, request + HEADER, &hdr, sizeof(hdr));
+    qtest_writeb(blk->qts, request + STATUS, 0xff);
+    head = qvirtqueue_add(blk->qts, blk->vq, request + HEADER, sizeof(hdr),
+                          false, true);
+    qvirtqueue_add(blk->qts, blk->vq, data, size, !write, true);
+    qvirtqueue_add(blk->qts, blk->vq, request + STATUS, 1, true, false);
+    vblk_make_available(blk, &head, 1);
+    vdev->bus->virtqueue_kick(vdev, blk->vq);
+}
+
+uint8_t vblk_finish(VBlk *blk)
+{
+    vblk_wait(blk, 1);
+    return qtest_readb(blk->qts, blk->request[0] + STATUS);
+}
+
 /* Spins until the device has used more than @idx entries */
 static bool vblk_spin(struct vring_used *used, uint16_t idx,
                       int64_t timeout_us)

@@ -35,6 +35,20 @@ void vblk_free(VBlk *blk);
 void vblk_read(VBlk *blk, unsigned n);
 
 /**
+ * vblk_start: one request whose data is where the test wants it
+ * @write: from @data to the disk, else to @data
+ * @sector: of 512 bytes
+ * @data: guest physical address, of @size bytes
+ *
+ * One at a time: vblk_finish() comes before the next.
+ */
+void vblk_start(VBlk *blk, bool write, uint64_t sector, uint64_t data,
+                uint32_t size);
+
+/** vblk_finish: wait for it. Returns: its status, VIRTIO_BLK_S_OK or another */
+uint8_t vblk_finish(VBlk *blk);
+
+/**
  * vblk_run: read one block @n times, one request at a time, at native speed
  * @ram: the guest's RAM from address 0 (pc) as this process maps it
  * @timeout_us: gives up when a request takes longer
