@@ -60,7 +60,8 @@ int ram_windows_add(RamWindows *windows, uint64_t start, uint64_t size,
 {
     unsigned i;
 
-    if (windows->count == RAM_WINDOWS || !size || size - 1 > UINT64_MAX - start) {
+    if (windows->count == RAM_WINDOWS || !size ||
+        size - 1 > UINT64_MAX - start) {
         return -1;
     }
     for (i = 0; i < windows->count; i++) {

@@ -4,11 +4,11 @@
  *
  * Where guest memory is in this process: a short list of ranges
  *
- * The buffers of a virtqueue are in the guest's RAM, which is a few large ranges.
- * Looking there first costs less than translating each address anew.
+ * The buffers of a virtqueue are in the guest's RAM, which is a few large
+ * ranges.  Looking there first costs less than translating each address anew.
  *
- * Called by the thread that serves the virtqueue, which owns the list; nothing is
- * locked.
+ * Called by the thread that serves the virtqueue, which owns the list; nothing
+ * is locked.
  */
 #ifndef IOTHREAD_TUNING_RAM_WINDOW_H
 #define IOTHREAD_TUNING_RAM_WINDOW_H

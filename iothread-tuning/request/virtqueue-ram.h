@@ -4,14 +4,14 @@
  *
  * The guest RAM that a virtqueue's buffers are in, without looking each one up
  *
- * What a VirtQueueRam knows is as old as the caches of the queue's rings, and is
- * replaced together with them whenever guest memory changes. Elements that were
- * popped before keep the old one, and with it the RAM, until they are unmapped.
+ * What a VirtQueueRam knows is as old as the caches of the queue's rings, and
+ * is replaced together with them whenever guest memory changes.  Elements that
+ * were popped before keep the regions that their buffers are in, and no others.
  * What is no plain RAM, or is behind an IOMMU, is left to address_space_map().
  *
- * Called by the thread that serves the queue, which serializes pop and push, but
- * for virtqueue_ram_new() and virtqueue_ram_unref(): those of the main thread with
- * the BQL, and of call_rcu.
+ * Called by the thread that serves the queue, which serializes pop and push,
+ * but for virtqueue_ram_new() and virtqueue_ram_unref(): those of the main
+ * thread with the BQL, and of call_rcu.
  */
 #ifndef IOTHREAD_TUNING_VIRTQUEUE_RAM_H
 #define IOTHREAD_TUNING_VIRTQUEUE_RAM_H
@@ -19,18 +19,30 @@
 #include "hw/nearmetal/compat.h"
 #include COMPAT_MEMORY_H
 
+typedef struct VirtQueueElement VirtQueueElement;
 typedef struct VirtQueueRam VirtQueueRam;
 
 /**
  * virtqueue_ram_new: that of the present memory of @as
  *
- * Returns: with one reference, of the caches; NULL under Xen, where RAM is mapped
- *          piece by piece
+ * Returns: with one reference, of the caches; NULL under Xen, where RAM is
+ *          mapped piece by piece
  */
 VirtQueueRam *virtqueue_ram_new(AddressSpace *as);
 
-/** virtqueue_ram_unref: what no element uses any more goes; @ram may be NULL */
+/**
+ * virtqueue_ram_unref: the caches are gone, a grace period ago
+ * @ram: may be NULL; what no element uses goes now
+ */
 void virtqueue_ram_unref(VirtQueueRam *ram);
+
+/**
+ * virtqueue_ram_begin: an element is about to be popped
+ * @ram: of the present caches; may be NULL
+ *
+ * Returns: @ram
+ */
+VirtQueueRam *virtqueue_ram_begin(VirtQueueRam *ram);
 
 /**
  * virtqueue_ram_take: a buffer of an element that is being popped
@@ -47,20 +59,18 @@ void *virtqueue_ram_take(VirtQueueRam **ram, const struct iovec *first,
                          const struct iovec *next, hwaddr addr, hwaddr size);
 
 /**
- * virtqueue_ram_hold: for an element whose buffers all came of it
- * @ram: NULL if they did not
+ * virtqueue_ram_hold: the element has been popped
+ * @ram: what all its buffers came of since virtqueue_ram_begin(), or NULL
  *
- * Within the same rcu_read_lock() as virtqueue_ram_take(). Returns: @ram
+ * Within the same rcu_read_lock() as virtqueue_ram_take().
  */
-VirtQueueRam *virtqueue_ram_hold(VirtQueueRam *ram);
+void virtqueue_ram_hold(VirtQueueRam *ram, VirtQueueElement *elem);
 
 /**
- * virtqueue_ram_unmap: such an element has been used
- * @in: its @count buffers that the device may write, which are one after another
- * @size: how many bytes it wrote
+ * virtqueue_ram_unmap: an element that has elem->ram has been used
+ * @size: how many bytes the device wrote to its buffers
  */
-void virtqueue_ram_unmap(VirtQueueRam *ram, const struct iovec *in,
-                         unsigned count, size_t size);
+void virtqueue_ram_unmap(const VirtQueueElement *elem, size_t size);
 
 /**
  * virtqueue_ram_cache_init: address_space_cache_init(), to read @size bytes

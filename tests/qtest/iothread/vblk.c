@@ -6,6 +6,7 @@
 #include "qemu/processor.h"
 #include "qemu/units.h"
 #include "standard-headers/linux/virtio_blk.h"
+#include "standard-headers/linux/virtio_config.h"
 #include "standard-headers/linux/virtio_ids.h"
 #include "libqos/generic-pcihost.h"
 #include "libqos/malloc-pc.h"
@@ -190,8 +191,9 @@ void vblk_read(VBlk *blk, unsigned n)
     }
 }
 
-void vblk_start(VBlk *blk, bool write, uint64_t sector, uint64_t data,
-                uint32_t size)
+/* The last descriptor is one of the status, or one that should not be there */
+static void vblk_submit(VBlk *blk, bool write, bool refused, uint64_t sector,
+                        const VBlkBuffer *buffers, unsigned n)
 {
     QVirtioDevice *vdev = &blk->dev->vdev;
     uint64_t request = blk->request[0];
@@ -206,10 +208,30 @@ void vblk_start(VBlk *blk, bool write, uint64_t sector, uint64_t data,
     qtest_writeb(blk->qts, request + STATUS, 0xff);
     head = qvirtqueue_add(blk->qts, blk->vq, request + HEADER, sizeof(hdr),
                           false, true);
-    qvirtqueue_add(blk->qts, blk->vq, data, size, !write, true);
-    qvirtqueue_add(blk->qts, blk->vq, request + STATUS, 1, true, false);
+    for (unsigned i = 0; i < n; i++) {
+        qvirtqueue_add(blk->qts, blk->vq, buffers[i].addr, buffers[i].size,
+                       !write, true);
+    }
+    qvirtqueue_add(blk->qts, blk->vq, request + STATUS, 1, !refused, false);
     vblk_make_available(blk, &head, 1);
     vdev->bus->virtqueue_kick(vdev, blk->vq);
+}
+
+void vblk_start(VBlk *blk, bool write, uint64_t sector,
+                const VBlkBuffer *buffers, unsigned n)
+{
+    vblk_submit(blk, write, false, sector, buffers, n);
+}
+
+void vblk_refused(VBlk *blk, const VBlkBuffer *buffers, unsigned n)
+{
+    QVirtioDevice *vdev = &blk->dev->vdev;
+    gint64 deadline = g_get_monotonic_time() + VBLK_TIMEOUT_US;
+
+    vblk_submit(blk, false, true, 0, buffers, n);
+    while (!(vdev->bus->get_status(vdev) & VIRTIO_CONFIG_S_NEEDS_RESET)) {
+        g_assert_cmpint(g_get_monotonic_time(), <, deadline);
+    }
 }
 
 uint8_t vblk_finish(VBlk *blk)

@@ -34,19 +34,31 @@ void vblk_free(VBlk *blk);
  */
 void vblk_read(VBlk *blk, unsigned n);
 
+/* A buffer where the test wants it: guest physical address, bytes */
+typedef struct VBlkBuffer {
+    uint64_t addr;
+    uint32_t size;
+} VBlkBuffer;
+
 /**
- * vblk_start: one request whose data is where the test wants it
- * @write: from @data to the disk, else to @data
+ * vblk_start: one request whose data is in the first @n of @buffers
+ * @write: from there to the disk, else to there
  * @sector: of 512 bytes
- * @data: guest physical address, of @size bytes
  *
  * One at a time: vblk_finish() comes before the next.
  */
-void vblk_start(VBlk *blk, bool write, uint64_t sector, uint64_t data,
-                uint32_t size);
+void vblk_start(VBlk *blk, bool write, uint64_t sector,
+                const VBlkBuffer *buffers, unsigned n);
 
 /** vblk_finish: wait for it. Returns: its status, VIRTIO_BLK_S_OK or another */
 uint8_t vblk_finish(VBlk *blk);
+
+/**
+ * vblk_refused: a read whose last descriptor is one that the device reads
+ *
+ * That is against the order, so that the device wants to be reset: waits for it.
+ */
+void vblk_refused(VBlk *blk, const VBlkBuffer *buffers, unsigned n);
 
 /**
  * vblk_run: read one block @n times, one request at a time, at native speed

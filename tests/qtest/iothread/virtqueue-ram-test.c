@@ -2,8 +2,8 @@
 /*
  * Copyright (C) 2026 nearmetal contributors
  *
- * Buffers of virtqueues: wherever they are, the right bytes, no longer than they
- * are used, and no page that a migration does not hear of
+ * Buffers of virtqueues: wherever they are, the right bytes, no longer than
+ * they are used, and no page that a migration does not hear of
  */
 #include "qemu/osdep.h"
 #include "qemu/units.h"
@@ -80,7 +80,9 @@ static uint8_t *pattern(uint8_t seed)
 
 static void transfer(Machine *m, bool write, uint64_t sector, uint64_t data)
 {
-    vblk_start(m->blk, write, sector, data, BYTES);
+    VBlkBuffer buffer = { data, BYTES };
+
+    vblk_start(m->blk, write, sector, &buffer, 1);
     g_assert_cmpint(vblk_finish(m->blk), ==, VIRTIO_BLK_S_OK);
 }
 
@@ -110,10 +112,11 @@ static void round_trip(Machine *m, uint64_t addr, uint64_t sector)
 /* RAM of all kinds, and what is none */
 static void test_places(void)
 {
-    Machine m;
+    const VBlkBuffer bios = { 0xffff0000, 512 };
     g_autofree uint8_t *rom = g_malloc(BYTES);
+    Machine m;
 
-    machine_start(&m, PLAIN, IOTHREAD, "-device pci-testdev,membar=1M,addr=5");
+    machine_start(&m, PLAIN, IOTHREAD, "");
     round_trip(&m, 48 * MiB, 0);
     round_trip(&m, 0x1000, 100);
     round_trip(&m, 64 * MiB - BYTES, 200);
@@ -124,7 +127,7 @@ static void test_places(void)
     transfer(&m, false, 400, 32 * MiB);
     expect(&m, 32 * MiB, rom);
     /* As much as a bounce buffer takes */
-    vblk_start(m.blk, false, 100, 0xffff0000, 512);
+    vblk_start(m.blk, false, 100, &bios, 1);
     g_assert_cmpint(vblk_finish(m.blk), ==, VIRTIO_BLK_S_OK);
     expect(&m, 0xffff0000, rom);
     round_trip(&m, 48 * MiB, 500);
@@ -180,9 +183,12 @@ static void wait_until_unmapped(Machine *m, unsigned i)
     }
 }
 
-/* A buffer that begins in one DIMM and ends in the next */
+/* A buffer that begins in one DIMM and ends in the next, also after another */
 static void test_across(void)
 {
+    const VBlkBuffer buffers[] = {
+        { DIMM + MiB, 512 }, { DIMM + DIMM_SIZE - 512, 1024 },
+    };
     Machine m;
 
     machine_start(&m, PLAIN, IOTHREAD, "");
@@ -192,15 +198,35 @@ static void test_across(void)
         round_trip(&m, DIMM + DIMM_SIZE - (i + 1) * BYTES / 4, 100 * i);
     }
     round_trip(&m, DIMM + DIMM_SIZE, 400);
-    /* One reference too few each time would be seen by now */
+    /* One reference too few would be seen by now, one too many below */
     for (unsigned i = 0; i < 500; i++) {
-        vblk_start(m.blk, false, 0, DIMM + DIMM_SIZE - 512, 1024);
+        vblk_start(m.blk, false, 0, buffers, 2);
         g_assert_cmpint(vblk_finish(m.blk), ==, VIRTIO_BLK_S_OK);
     }
     unplug_dimm(&m, 0);
     wait_until_unmapped(&m, 0);
     round_trip(&m, DIMM + DIMM_SIZE, 500);
     machine_stop(&m);
+}
+
+/* An element that is refused keeps nothing, wherever its buffers are */
+static void test_refused(void)
+{
+    const VBlkBuffer buffers[] = {
+        { DIMM + MiB, 512 }, { DIMM + DIMM_SIZE - 512, 1024 },
+    };
+    Machine m;
+
+    for (unsigned n = 1; n <= 2; n++) {
+        machine_start(&m, PLAIN, IOTHREAD, "");
+        plug_dimm(&m, 0);
+        plug_dimm(&m, 1);
+        round_trip(&m, DIMM + MiB, 0);
+        vblk_refused(m.blk, buffers, n);
+        unplug_dimm(&m, 0);
+        wait_until_unmapped(&m, 0);
+        machine_stop(&m);
+    }
 }
 
 /* Nothing keeps memory that is unplugged, when nothing uses it */
@@ -232,6 +258,7 @@ static void qemu_io(Machine *m, const char *command)
 /* A request that is under way keeps its memory, and ends as it would have */
 static void test_unplug_under_request(void)
 {
+    const VBlkBuffer buffer = { DIMM + MiB, BYTES };
     g_autofree uint8_t *bytes = pattern(9);
     g_autofree uint8_t *got = NULL;
     size_t size;
@@ -243,8 +270,9 @@ static void test_unplug_under_request(void)
     transfer(&m, true, 8, 16 * MiB);
     transfer(&m, false, 8, DIMM);
     plug_dimm(&m, 1);
+    transfer(&m, false, 8, DIMM + DIMM_SIZE + MiB);
     qemu_io(&m, "break read_aio A");
-    vblk_start(m.blk, false, 8, DIMM + MiB, BYTES);
+    vblk_start(m.blk, false, 8, &buffer, 1);
     qemu_io(&m, "wait_break A");
     unplug_dimm(&m, 0);
     /* What is not in use goes meanwhile */
@@ -318,6 +346,8 @@ static void test_dirty(void)
     while (migrated(&m) < 4 * MiB) {
         g_usleep(10000);
     }
+    /* It does not end before the disk has written */
+    bandwidth(&m, 4 * KiB);
     transfer(&m, false, 0, 2 * MiB);
     bandwidth(&m, GiB);
     while (!migration_is(&m, "completed")) {
@@ -347,6 +377,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     qtest_add_func("/virtqueue-ram/places", test_places);
     qtest_add_func("/virtqueue-ram/across", test_across);
+    qtest_add_func("/virtqueue-ram/refused", test_refused);
     qtest_add_func("/virtqueue-ram/unplug", test_unplug);
     qtest_add_func("/virtqueue-ram/unplug-under-request",
                    test_unplug_under_request);
