@@ -39,6 +39,11 @@ bool aio_fds_clear_stale(AioContext *ctx, AioHandlerList *ready_list)
         if (aio_fd_may_be_stale(node) && aio_fd_clear(ctx, node) &&
             /* What it was set for may have come after the latest poll */
             node->io_poll(node->opaque)) {
+            /*
+             * io_uring may have told of the eventfd before it was cleared, and
+             * the handler that runs then looks whether it is set
+             */
+            event_notifier_set(node->opaque);
             aio_add_ready_handler(ready_list, node, 0);
             node->poll_ready = true;
             progress = true;

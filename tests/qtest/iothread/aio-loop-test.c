@@ -18,6 +18,8 @@
 typedef struct Source {
     EventNotifier notifier;     /* must be first: the handlers' opaque */
     bool ready;                 /* what polling would see */
+    bool late;                  /* gets ready once its eventfd is cleared */
+    unsigned reads;             /* with the eventfd set */
     bool removed;               /* opaque may be freed from now on */
     unsigned looks_when_removed;
     struct Source *victim;      /* to be removed by this one's handler */
@@ -26,11 +28,22 @@ typedef struct Source {
 static AioContext *ctx;
 static Source a, b;
 
+static bool fd_is_readable(int fd)
+{
+    GPollFD pfd = { .fd = fd, .events = G_IO_IN };
+
+    return g_poll(&pfd, 1, 0) == 1;
+}
+
 static bool source_poll(void *opaque)
 {
     Source *s = opaque;
 
     s->looks_when_removed += s->removed;
+    if (s->late && !fd_is_readable(event_notifier_get_fd(&s->notifier))) {
+        s->late = false;
+        s->ready = true;
+    }
     return s->ready;
 }
 
@@ -50,8 +63,13 @@ static void source_act(Source *s)
 
 static void source_read(EventNotifier *e)
 {
-    event_notifier_test_and_clear(e);
-    source_act((Source *)e);
+    Source *s = (Source *)e;
+
+    /* As virtio does: an eventfd that is not set is no event */
+    if (event_notifier_test_and_clear(e)) {
+        s->reads++;
+        source_act(s);
+    }
 }
 
 /* As virtio and Linux AIO do: the event is taken, the eventfd stays set */
@@ -288,6 +306,38 @@ static void check_cleared(PollPolicyKind kind)
     teardown();
 }
 
+/* Polling goes on until something has been found */
+static void busy(Source *s)
+{
+    source_fire(s);
+    aio_poll(ctx, true);
+}
+
+/*
+ * The last look finds something that came after the eventfd was set.  A monitor
+ * that has told of the eventfd already has its handler run, which must find it
+ * set: else nobody would look again.
+ */
+static void test_late_event(void)
+{
+    unsigned reads;
+
+    setup();
+    set_policy(POLL_POLICY_WEIGHTED);
+    for (int i = 0; i < 200; i++) {
+        busy(&a);
+    }
+    a.late = true;
+    reads = a.reads;
+    for (int i = 0; a.late || a.ready; i++) {
+        g_assert_cmpint(i, <, 10000);
+        aio_poll(ctx, true);
+    }
+    g_assert_cmpuint(a.reads, ==, reads + 1);
+    set_poll_max_ns(0);
+    teardown();
+}
+
 static void test_weighted_clears(void)
 {
     check_cleared(POLL_POLICY_WEIGHTED);
@@ -329,13 +379,6 @@ static void unpolled_remove(void)
     aio_set_fd_handler(ctx, unpolled_fd[0], NULL, NULL, NULL, NULL, NULL);
     close(unpolled_fd[0]);
     close(unpolled_fd[1]);
-}
-
-/* Polling goes on until something has been found */
-static void busy(Source *s)
-{
-    source_fire(s);
-    aio_poll(ctx, true);
 }
 
 /* Others are polled beside it, and it is heard while they are */
@@ -476,6 +519,7 @@ int main(int argc, char **argv)
     g_test_add_func("/aio-loop/block-time", test_block_time);
     g_test_add_func("/aio-loop/clears/weighted", test_weighted_clears);
     g_test_add_func("/aio-loop/clears/predictive", test_predictive_clears);
+    g_test_add_func("/aio-loop/late-event", test_late_event);
     g_test_add_func("/aio-loop/no-io-poll", test_handler_without_io_poll);
     g_test_add_func("/aio-loop/no-io-poll/classic",
                     test_classic_without_io_poll);
