@@ -25,12 +25,19 @@ DEADLINE = 240
 TICKS = 20          # ticks the guest must make between two looks
 
 
+# Of a guest that can never have a second CPU, TCG takes the locked instructions for
+# plain ones. A driver's barrier is one of them, between its request and its look at
+# whether a kick is wanted, and an IOThread is another CPU: a kick can be lost.
+SMP = ('-smp', '1,maxcpus=2')
+
+
 class Route(namedtuple('Route', 'arch machine stock patched folder')):
     """The machine type, two binaries, and where all of it happens."""
 
     def new(self, qemu, name, *extra):
         return Machine(qemu, self.arch, self.folder, name=name,
-                       cpu=CPUS[self.arch], machine=self.machine, extra=extra)
+                       cpu=CPUS[self.arch], machine=self.machine,
+                       extra=(*SMP, *extra))
 
 
 # --- streams ---------------------------------------------------------------
